@@ -1,0 +1,77 @@
+"""The `lakehouse` command: loads a command's module only when that command runs, so that `--help` stays quick."""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from lakehouse.errors import LakehouseError, UsageError
+
+# command -> (module below lakehouse.cli, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "up": ("stack", "Start Kafka, S3, the catalog, Redis, Trino, ClickHouse, the workers and the orchestrator."),
+    "down": ("stack", "End everything that `up` started; the data stays."),
+    "status": ("stack", "Show what runs, how fresh each layer is, and what waits."),
+    "reference": ("data", "Publish reference records (users, devices, cell_sites) from a file."),
+    "publish": ("data", "Publish events from a file or standard input."),
+    "generate": ("data", "Publish generated events and reference records."),
+    "sql": ("sql", "Run a query on Trino and print the result."),
+    "build": ("pipeline", "Build gold from what silver holds, then refresh the ClickHouse copies."),
+    "audit": ("pipeline", "Account for every event at every layer."),
+    "settings": ("settings", "Show every setting, its value and where it comes from."),
+    "demo": ("demo", "Send generated events through the whole line and show what arrives."),
+    "fetch": ("stack", "Download the servers (done by `make setup`)."),
+}
+
+
+class LazyGroup(click.Group):
+    """A command group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All command names, in reading order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"lakehouse.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="telecom-lakehouse")
+def cli() -> None:
+    """Telecom events from Kafka to Iceberg to ClickHouse, exactly once and accounted for at every layer.
+
+    Start with `lakehouse up --detach`, then `lakehouse generate --events 10000` and `lakehouse audit --wait 60`.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; mistakes end in one sentence and exit code 2, failures in one sentence and 1."""
+    try:
+        return cli.main(args=arguments, prog_name="lakehouse", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UsageError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except LakehouseError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Every setting of the system, in one typed object.
+
+Read from, in this order: the environment (prefix `LAKEHOUSE_`), a `.env` file, the running stack's own file
+`<data_dir>/stack.env` (ports and generated secrets of the embedded servers), then the defaults below, which run the
+embedded stack. The same code runs against compose or production by changing URLs.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from lakehouse.errors import UsageError
+
+STACK_FILE = "stack.env"
+_MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Typed settings; each field's description is what `lakehouse settings` shows."""
+
+    model_config = SettingsConfigDict(env_prefix="LAKEHOUSE_", env_file=".env", extra="ignore", frozen=True)
+
+    data_dir: Path = Field(Path(".lakehouse"), description="folder of the embedded stack: data, logs, secrets")
+    cache_dir: Path = Field(Path.home() / ".cache" / "lakehouse", description="downloaded servers, shared by stacks")
+    time_zone: str = Field("Africa/Cairo", description="the operator's time zone: local times, dates, time of day")
+    weekend: tuple[str, ...] = Field(("Friday", "Saturday"), description="days that dim_date calls weekend")
+    workers: int = Field(1, ge=1, description="Faust workers that `lakehouse up` starts")
+
+    kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers")
+    kafka_partitions: int = Field(4, ge=1, description="partitions of a topic that we create")
+    consumer_group: str = Field("lakehouse", description="Kafka consumer group of the workers")
+    topics: dict[str, str] = Field({}, description='renamed topics, e.g. {"calls": "CALL_TOPIC"}')
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis: warm start of reference data")
+    s3_endpoint: str = Field("http://127.0.0.1:8333", description="S3 endpoint that holds the warehouse")
+    s3_region: str = Field("us-east-1", description="S3 region")
+    s3_access_key: str = Field("", description="S3 access key, also the catalog's client id")
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="S3 secret key, also the catalog's client secret")
+    catalog_url: str = Field("http://127.0.0.1:8181", description="Iceberg REST catalog")
+    catalog_warehouse: str = Field("s3://lakehouse", description="warehouse (a table bucket in SeaweedFS)")
+
+    trino_url: str = Field("http://127.0.0.1:8080", description="Trino coordinator")
+    trino_user: str = Field("lakehouse", description="user name that Trino queries run under")
+    clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse HTTP interface")
+    clickhouse_native_port: int = Field(9000, description="ClickHouse native TCP port")
+    clickhouse_user: str = Field("lakehouse", description="ClickHouse user that owns the copies")
+    clickhouse_password: SecretStr = Field(SecretStr(""), description="its password")
+    clickhouse_reader: str = Field("reader", description="ClickHouse read-only user for dashboards")
+    clickhouse_reader_password: SecretStr = Field(SecretStr(""), description="its password")
+
+    commit_interval_s: float = Field(1.0, gt=0, description="seconds between silver commits while events arrive")
+    commit_bytes: int = Field(64 * _MIB, gt=0, description="buffered message bytes that start a commit at once")
+    bronze_interval_s: float = Field(10.0, gt=0, description="seconds between bronze commits")
+    bronze_off: tuple[str, ...] = Field((), description="sources without a bronze table")
+    buffer_bytes: int = Field(192 * _MIB, gt=0, description="buffered message bytes at which a worker stops fetching")
+    duplicate_window_events: int = Field(2_000_000, gt=0, description="accepted events a partition remembers")
+    duplicate_window_s: int = Field(24 * 3600, gt=0, description="seconds of Kafka time a partition remembers")
+    earliest_event_time: datetime = Field(datetime(2020, 1, 1, tzinfo=UTC), description="older events are rejected")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError(f"{value!r} is not a time zone; use a name such as Africa/Cairo") from error
+        return value
+
+    def topic(self, source: str) -> str:
+        """The Kafka topic that carries a source."""
+        return self.topics.get(source, source)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the running stack's file below the user's own settings."""
+        return init_settings, env_settings, dotenv_settings, _stack_source(settings_cls, env_settings, dotenv_settings)
+
+
+def _stack_source(
+    settings_cls: type[BaseSettings], env: PydanticBaseSettingsSource, dotenv: PydanticBaseSettingsSource
+) -> DotEnvSettingsSource:
+    data_dir = env().get("data_dir") or dotenv().get("data_dir") or Settings.model_fields["data_dir"].default
+    return DotEnvSettingsSource(settings_cls, env_file=Path(data_dir) / STACK_FILE)
+
+
+def origins() -> dict[str, str]:
+    """Where each setting's value comes from: `environment`, `.env`, `stack` or `default`, by field name."""
+    env = EnvSettingsSource(Settings)
+    dotenv = DotEnvSettingsSource(Settings)
+    sources: list[tuple[str, dict[str, Any]]] = [
+        ("environment", env()),
+        (".env", dotenv()),
+        ("stack", _stack_source(Settings, env, dotenv)()),
+    ]
+    return {
+        name: next((label for label, values in sources if name in values), "default") for name in Settings.model_fields
+    }
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once.
+
+    Raises:
+        UsageError: a value cannot be read; the message names the variable.
+    """
+    try:
+        return Settings()  # type: ignore[call-arg]
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"LAKEHOUSE_{name.upper()}: {first['msg']}. `lakehouse settings` lists them all.") from None
