@@ -1,0 +1,197 @@
+"""The declarative contracts: one YAML file a source says what its messages must be.
+
+A contract is data. This module reads it into typed objects and derives what others need: the paths under which a field may
+stand in a message, the silver columns and their order. It knows nothing of JSON decoding, Kafka or Iceberg.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from lakehouse.errors import UsageError
+
+FOLDER = Path(__file__).resolve().parent / "contracts"
+FIELD_TYPES = (
+    "string", "int", "double", "money", "bool", "time", "date", "phone", "imei", "tac", "currency",
+)  # fmt: skip
+# Types whose pattern or list is a rule in itself (contracts.md, "Rules").
+RULED_TYPES = frozenset({"phone", "imei", "tac", "currency"})
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bounds that a value must keep; both ends belong to it unless `above` (then greater than `min`)."""
+
+    min: float | None = None
+    max: float | None = None
+    above: bool = False
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The field is required where another field has this value."""
+
+    field: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a contract: where it stands in the message, what it must be, which column holds it."""
+
+    name: str
+    type: str
+    column: str
+    paths: tuple[tuple[str, ...], ...]
+    doc: str = ""
+    required: bool = False
+    required_if: Condition | None = None
+    domain: frozenset[str] | None = None
+    range: Range | None = None
+    known_in: str | None = None
+    key: bool = False
+
+    @property
+    def ruled(self) -> bool:
+        """Whether an unreadable value rejects the event even where the field is optional."""
+        return self.domain is not None or self.range is not None or self.type in RULED_TYPES or self.name in _ALWAYS
+
+
+# Reference records: an unreadable effective_from must not mean "now" (contracts.md, "Reference records").
+_ALWAYS = frozenset({"effective_from"})
+
+
+@dataclass(frozen=True)
+class Enrichment:
+    """A silver column looked up when the event arrives: an attribute of a reference record, or an IMEI's TAC."""
+
+    column: str
+    reference: str | None = None
+    key: str | None = None
+    attribute: str | None = None
+    tac_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """All that is known of a source."""
+
+    source: str
+    kind: Literal["event", "reference"]
+    title: str
+    fields: tuple[Field, ...]
+    enrichment: tuple[Enrichment, ...] = ()
+    amount: str | None = None
+    _by_name: dict[str, Field] = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._by_name.update({f.name: f for f in self.fields})
+
+    @property
+    def is_event(self) -> bool:
+        """Whether this is a source of events (else of reference records)."""
+        return self.kind == "event"
+
+    @property
+    def key(self) -> Field:
+        """The key field of a reference source."""
+        return next(f for f in self.fields if f.key)
+
+    @property
+    def groups(self) -> frozenset[str]:
+        """Members that hold named fields one level below."""
+        return frozenset(path[0] for f in self.fields for path in f.paths if len(path) > 1)
+
+    def __getitem__(self, name: str) -> Field:
+        return self._by_name[name]
+
+    def spellings(self) -> Iterator[tuple[tuple[str, ...], Field]]:
+        """Each path a message may use, with its field."""
+        for f in self.fields:
+            for path in f.paths:
+                yield path, f
+
+
+_EVENT_FIELDS: tuple[dict[str, Any], ...] = (
+    {"name": "event_type", "type": "string", "required": True, "doc": "kind of event"},
+    {"name": "sid", "column": "event_id", "type": "string", "required": True, "doc": "id that the source gave"},
+    {"name": "timestamp", "column": "event_time", "type": "time", "required": True, "doc": "when it happened"},
+)
+_EFFECTIVE_FROM = {"name": "effective_from", "type": "time", "doc": "from when the state holds; else the Kafka time"}
+
+
+def _field(source: str, raw: dict[str, Any]) -> Field:
+    words = {"name", "type", "column", "path", "alias", "doc", "required", "required_if", "domain", "range", "known_in", "key"}
+    unknown = set(raw) - words
+    if unknown:
+        raise UsageError(f"contract {source}: field {raw.get('name')!r} has unknown words {sorted(unknown)}")
+    if raw.get("type") not in FIELD_TYPES:
+        raise UsageError(f"contract {source}: field {raw.get('name')!r} needs a type out of {', '.join(FIELD_TYPES)}")
+    paths = [tuple(raw["path"].split("."))] if "path" in raw else []
+    paths.append((raw["name"],))
+    if "alias" in raw:
+        paths.append((raw["alias"],))
+    limits = raw.get("range")
+    return Field(
+        name=raw["name"],
+        type=raw["type"],
+        column=raw.get("column", raw["name"]),
+        paths=tuple(paths),
+        doc=raw.get("doc", ""),
+        required=bool(raw.get("required", False)),
+        required_if=Condition(**raw["required_if"]) if "required_if" in raw else None,
+        domain=frozenset(raw["domain"]) if "domain" in raw else None,
+        range=Range(**limits) if limits else None,
+        known_in=raw.get("known_in"),
+        key=bool(raw.get("key", False)),
+    )
+
+
+def parse(raw: dict[str, Any]) -> Contract:
+    """Build a contract from its YAML content.
+
+    Raises:
+        UsageError: a word, a type or a reference in it is not known; the message names it.
+    """
+    source, kind = raw["source"], raw["kind"]
+    if kind == "event":
+        first = {**_EVENT_FIELDS[0], "domain": [raw["event_type"]]}
+        listed = [first, *_EVENT_FIELDS[1:], *raw["fields"]]
+    elif kind == "reference":
+        listed = [*raw["fields"], _EFFECTIVE_FROM]
+    else:
+        raise UsageError(f"contract {source}: kind must be event or reference, not {kind!r}")
+    fields = tuple(_field(source, f) for f in listed)
+    if kind == "reference" and sum(f.key for f in fields) != 1:
+        raise UsageError(f"contract {source}: exactly one field must be the key")
+    return Contract(
+        source=source,
+        kind=kind,
+        title=raw.get("title", source),
+        fields=fields,
+        enrichment=tuple(Enrichment(**e) for e in raw.get("enrichment", ())),
+        amount=raw.get("amount"),
+    )
+
+
+@cache
+def contracts(folder: Path = FOLDER) -> dict[str, Contract]:
+    """All contracts of a folder by source, reference sources first (events are enriched by them).
+
+    Raises:
+        UsageError: a file is not a contract, or not named after its source.
+    """
+    found = []
+    for path in sorted(folder.glob("*.yaml")):
+        raw = yaml.safe_load(path.read_text())
+        if not isinstance(raw, dict):
+            continue  # number_plan.yaml is a list
+        if raw.get("source") != path.stem:
+            raise UsageError(f"{path}: a contract's file is named after its source, {raw.get('source')!r}")
+        found.append(parse(raw))
+    found.sort(key=lambda c: (c.is_event, c.source))
+    return {c.source: c for c in found}

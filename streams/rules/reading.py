@@ -1,0 +1,135 @@
+"""What every rule reads and gives: one field of a batch, as JSON text in, as a typed column and verdicts out."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import orjson
+import polars as pl
+
+from streams.contract import Field
+
+# JSON's number grammar (RFC 8259, section 6), for numbers that arrive as text.
+NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What rules need besides the value: the operator's settings and the records' Kafka times."""
+
+    time_zone: str
+    earliest: datetime
+    kafka_timestamp: pl.Series  # datetime[us, UTC], one a row
+
+
+class Raw:
+    """One field of a batch: its JSON text, seen as strings and as everything else."""
+
+    def __init__(self, json: pl.Series) -> None:
+        self.json = json
+
+    def __len__(self) -> int:
+        return len(self.json)
+
+    @cached_property
+    def quoted(self) -> pl.Series:
+        """Rows whose value is a JSON string."""
+        return self.json.str.starts_with('"').fill_null(False)
+
+    @cached_property
+    def all_quoted(self) -> bool:
+        """Whether no row holds anything but a string or nothing."""
+        return int(self.quoted.sum()) + self.json.null_count() == len(self.json)
+
+    @cached_property
+    def none_quoted(self) -> bool:
+        """Whether no row holds a string."""
+        return not self.quoted.any()
+
+    @cached_property
+    def bare(self) -> pl.Series:
+        """The JSON text of values that are no strings; null elsewhere."""
+        if self.none_quoted:
+            return self.json
+        return where(~self.quoted, self.json)
+
+    @cached_property
+    def text(self) -> pl.Series:
+        """The strings, unescaped, trimmed of Unicode white space; null where blank or no string."""
+        if self.none_quoted:
+            return pl.Series([None] * len(self), dtype=pl.String)
+        strings = self.json if self.all_quoted else where(self.quoted, self.json)
+        plain = strings.str.strip_prefix('"').str.strip_suffix('"')
+        escaped = strings.str.contains("\\", literal=True).fill_null(False)
+        if escaped.any():
+            rows = escaped.arg_true()
+            plain = plain.scatter(rows, [orjson.loads(value) for value in strings.gather(rows)])
+        stripped = plain.str.strip_chars()
+        blank = (stripped == "").fill_null(False)
+        return where(~blank, stripped) if blank.any() else stripped
+
+    @cached_property
+    def present(self) -> pl.Series:
+        """Rows that hold a value at all: not null, not blank."""
+        if self.none_quoted:
+            return self.json.is_not_null()
+        return self.text.is_not_null() | (self.json.is_not_null() & ~self.quoted)
+
+    @cached_property
+    def numbers(self) -> pl.Series:
+        """The text of values that are numbers, bare or quoted; null elsewhere. Bare `true`, objects and arrays are none."""
+        bare = self.bare
+        if not self.none_quoted:
+            text = self.text
+            text = where(text.str.contains(NUMBER).fill_null(False), text)
+            bare = text.zip_with(text.is_not_null(), bare)
+        return bare
+
+
+@dataclass
+class Reading:
+    """What a rule makes of a field.
+
+    Attributes:
+        value: the silver column; null where the value does not fit it.
+        unreadable: rows with a value that can't be read, by code (`type` or `invalid`).
+        out_of_range: rows whose value breaks a bound that belongs to the type (money beyond its column).
+        unfit: rows whose value is not in the column and must be kept in `extra`.
+        warnings: rows with a warning, by its word.
+        remains: another column that keeps the text of what can't be read (`timestamp_raw`).
+    """
+
+    value: pl.Series
+    unreadable: dict[str, pl.Series] = field(default_factory=dict)
+    out_of_range: pl.Series | None = None
+    unfit: pl.Series | None = None
+    warnings: dict[str, pl.Series] = field(default_factory=dict)
+    remains: pl.Series | None = None
+
+
+Reader = Callable[[Raw, Field, Context], Reading]
+
+
+def where(mask: pl.Series, values: pl.Series) -> pl.Series:
+    """The values where the mask holds, null elsewhere."""
+    return values.zip_with(mask, pl.Series([None], dtype=values.dtype).new_from_index(0, len(values)))
+
+
+def no_rows(count: int) -> pl.Series:
+    """A mask that holds nowhere."""
+    return pl.zeros(count, dtype=pl.Boolean, eager=True)
+
+
+def put(series: pl.Series, rows: pl.Series, values: Iterable[Any]) -> pl.Series:
+    """The series with the values at the given row numbers (nulls among them allowed)."""
+    return series.scatter(rows, pl.Series(list(values), dtype=series.dtype))
+
+
+def rare(value: pl.Series, source: pl.Series, read: Callable[[str], Any]) -> pl.Series:
+    """Read one by one what the vectorised reading left null though there is text; `read` gives None for a 'no'."""
+    rows = (value.is_null() & source.is_not_null()).arg_true()
+    if not len(rows):
+        return value
+    return put(value, rows, (read(text) for text in source.gather(rows)))
