@@ -1,0 +1,165 @@
+"""Start a stack in the foreground or the background, and end it."""
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from lakehouse.errors import LakehouseError
+from lakehouse.settings import settings
+from lakehouse.stack.ports import require_free
+from lakehouse.stack.process import Identity, tail
+from lakehouse.stack.server import Server, Site
+from lakehouse.stack.servers import all_servers, the_line
+from lakehouse.stack.site import read_site, settle_site, unwritable
+from lakehouse.stack.state import StackState, is_locked, stack_lock
+from lakehouse.stack.supervisor import Supervisor
+
+Watch = Callable[[StackState], None]
+SUPERVISOR_LOG = "supervisor"
+_POLL_S = 0.1
+# The supervisor's own limits end a start that fails; this one only guards against a supervisor that hangs.
+_DETACHED_LIMIT_S = 600.0
+# All servers one after the other, each with the time it may take.
+_DOWN_LIMIT_S = 120.0
+
+
+class AlreadyUp(LakehouseError):
+    """A stack runs in this folder; nothing was changed."""
+
+
+def refuse_second() -> None:
+    """Raise AlreadyUp if a supervisor runs in this folder."""
+    folder = settings().data_dir.absolute()
+    if is_locked(folder):
+        raise AlreadyUp(f"the stack in {folder} is already up; `lakehouse status` shows it, `lakehouse down` ends it")
+
+
+def prepare(free_ports: bool, servers_only: bool) -> tuple[Site, list[Server]]:
+    """Settle the site and see that nothing is in the way.
+
+    Raises:
+        AlreadyUp: a supervisor runs here.
+        LakehouseError: a port is in use, or the folder cannot be written.
+    """
+    refuse_second()
+    end_leftovers()
+    site = settle_site(free_ports)
+    servers = all_servers(site) + ([] if servers_only else the_line(site))
+    titles = {name: server.title for server in servers if not server.external for name in server.port_names}
+    require_free(titles, site.ports)
+    return site, servers
+
+
+def run(site: Site, servers: list[Server], watch: Watch) -> None:
+    """Supervise in this process until it is told to end.
+
+    Raises:
+        AlreadyUp: another supervisor was quicker.
+        LakehouseError: a server did not start; nothing is left running.
+    """
+    logging.basicConfig(
+        filename=site.log_of(SUPERVISOR_LOG), level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
+    try:
+        with stack_lock(site.folder) as free:
+            if not free:
+                raise AlreadyUp(f"the stack in {site.folder} is already up")
+            Supervisor(site, servers, watch).run()
+    except OSError as error:
+        raise unwritable(site.folder, error) from error
+
+
+def run_detached(site: Site, servers_only: bool, watch: Watch) -> None:
+    """Start a supervisor that outlives us and wait until everything is up.
+
+    Raises:
+        LakehouseError: something did not start; nothing is left running.
+    """
+    command = [sys.executable, "-m", "lakehouse.stack.launch", *(["--servers-only"] if servers_only else [])]
+    log = site.log_of(SUPERVISOR_LOG)
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    limit = time.monotonic() + _DETACHED_LIMIT_S
+    try:
+        while time.monotonic() < limit:
+            now = StackState.read(site.folder)
+            mine = now is not None and now.supervisor.pid == child.pid
+            if now is not None and mine:
+                watch(now)
+                if now.phase == "up":
+                    return
+            if child.poll() is not None:
+                raise LakehouseError(now.message if now and mine and now.message else _died(site))
+            time.sleep(_POLL_S)
+        raise LakehouseError(f"the stack is not up after {_DETACHED_LIMIT_S:.0f} s; see {log}")
+    except BaseException:  # also Ctrl-C while we wait: what was half started is ended
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+            child.wait(_DOWN_LIMIT_S)
+        raise
+
+
+def _died(site: Site) -> str:
+    log = site.log_of(SUPERVISOR_LOG)
+    return f"the supervisor ended. Its last lines, from {log}:\n{tail(log)}"
+
+
+def end_stack() -> bool:
+    """End the stack of this folder, and whatever of it is left; whether anything ran.
+
+    Raises:
+        LakehouseError: a process could not be ended.
+    """
+    folder = settings().data_dir.absolute()
+    now = StackState.read(folder)
+    if now is None:
+        return False
+    ran = now.supervisor.alive()
+    if ran:
+        now.supervisor.send(signal.SIGTERM)
+        if not now.supervisor.wait(_DOWN_LIMIT_S):
+            now.supervisor.send(signal.SIGKILL)
+            now.supervisor.wait(5)
+    return end_leftovers() or ran
+
+
+def end_leftovers() -> bool:
+    """End processes that a supervisor left behind; whether there were any.
+
+    The kernel ends them with their supervisor. This is for the systems where it cannot.
+    """
+    now = StackState.read(settings().data_dir.absolute())
+    left = [one for one in now.processes() if one.alive()] if now else []
+    for one in left:
+        one.send(signal.SIGTERM)
+    for one in left:
+        if not one.wait(10):
+            one.send(signal.SIGKILL)
+            if not one.wait(5):
+                raise LakehouseError(f"process {one.pid} of the stack could not be ended; end it by hand")
+    return bool(left)
+
+
+def is_running() -> Identity | None:
+    """The supervisor of this folder, if one runs."""
+    now = StackState.read(settings().data_dir.absolute())
+    return now.supervisor if now and now.supervisor.alive() else None
+
+
+def main() -> None:
+    """The background supervisor: the site was settled by the command that started it."""
+    site = read_site()
+    servers = all_servers(site) + ([] if "--servers-only" in sys.argv else the_line(site))
+    try:
+        run(site, servers, lambda _now: None)
+    except LakehouseError:
+        sys.exit(1)  # told by the state file and the log
+
+
+if __name__ == "__main__":
+    main()

