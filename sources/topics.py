@@ -1,0 +1,106 @@
+"""Which sources there are, and their topics."""
+
+import difflib
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from lakehouse.errors import LakehouseError, Retry, UsageError
+from lakehouse.settings import settings
+
+# below the ten seconds after which a person thinks that a command hangs
+_ANSWER_S = 8.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source as its contract describes it.
+
+    Attributes:
+        keys: members of a message that its Kafka key is taken from, the first one present.
+    """
+
+    name: str
+    is_reference: bool
+    keys: tuple[str, ...]
+
+
+@cache
+def known_sources() -> dict[str, Source]:
+    """All sources that have a contract, by name."""
+    # found without importing it: publishing needs none of the line's code
+    package = importlib.util.find_spec("streams")
+    folders = [Path(place) / "contracts" for place in (package and package.submodule_search_locations) or ()]
+    files = sorted(path for folder in folders for path in folder.glob("*.yaml"))
+    contracts = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
+    return {
+        contract["source"]: _source(contract)
+        for contract in contracts
+        # the number plan lies in the same folder
+        if isinstance(contract, dict) and "source" in contract
+    }
+
+
+def _source(contract: dict[str, Any]) -> Source:
+    is_reference = contract.get("kind") == "reference"
+    if not is_reference:
+        return Source(contract["source"], False, ("customer",))
+    keys = [field for field in contract["fields"] if field.get("key")]
+    names = [name for field in keys for name in (field["name"], field.get("alias")) if name]
+    return Source(contract["source"], True, tuple(names))
+
+
+def find_source(name: str, reference: bool = False) -> Source:
+    """The source of that name.
+
+    Args:
+        reference: only reference data will do.
+
+    Raises:
+        UsageError: there is none; the message lists those that exist.
+    """
+    choices = {key: source for key, source in known_sources().items() if source.is_reference or not reference}
+    if name in choices:
+        return choices[name]
+    near = difflib.get_close_matches(name, list(choices), n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    kind = "reference data" if reference else "source"
+    raise UsageError(f"no {kind} is called {name!r}.{hint} There are: {', '.join(choices) or 'none'}.")
+
+
+def ensure_topic(name: str) -> None:
+    """Create a topic unless it is there.
+
+    Raises:
+        Retry: Kafka does not answer.
+        LakehouseError: Kafka refuses to create it.
+    """
+    admin = AdminClient({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0})
+    try:
+        known = admin.list_topics(timeout=_ANSWER_S).topics
+    except KafkaException as error:
+        raise Retry(
+            f"Kafka does not answer at {settings().kafka_bootstrap} ({error.args[0].str()}). "
+            "Start it with `lakehouse up`, or set LAKEHOUSE_KAFKA_BOOTSTRAP."
+        ) from None
+    if name in known:
+        return
+    topic = NewTopic(
+        name,
+        num_partitions=settings().kafka_partitions,
+        replication_factor=1,
+        # the contracts compare an event's time with the time at which Kafka took it
+        config={"message.timestamp.type": "LogAppendTime"},
+    )
+    try:
+        admin.create_topics([topic], request_timeout=_ANSWER_S)[name].result()
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise LakehouseError(f"Kafka did not create the topic {name}: {error.args[0].str()}.") from None
