@@ -1,0 +1,100 @@
+"""Reference records as known when events arrive: frames in memory, kept up to date from Redis.
+
+Each worker owns some partitions of a reference topic and enriches events of any key, so the workers share what they read
+through Redis: a hash of the latest record a key, and a log of changes that each worker reads on from where it was. Redis only
+speeds things up: silver holds the truth, and an empty Redis is filled from it.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import polars as pl
+import redis
+
+from streams.contract import Contract
+
+_CHANGES = 5_000  # records fetched at once: about a megabyte
+Rebuild = Callable[[Contract], pl.DataFrame]
+
+
+class References:
+    """The frames by which events are enriched, one a reference source, keyed by its key column."""
+
+    def __init__(self, contracts: Mapping[str, Contract], server: "redis.Redis[bytes]") -> None:
+        self._contracts = {name: c for name, c in contracts.items() if not c.is_event}
+        self._server = server
+        self._records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self._contracts}
+        self._seen: dict[str, float] = dict.fromkeys(self._contracts, 0.0)
+        self.frames: dict[str, pl.DataFrame] = {name: self._frame(name) for name in self._contracts}
+
+    def publish(self, source: str, records: pl.DataFrame) -> None:
+        """Share accepted records (contract columns and `is_deleted`) with all workers, in arrival order."""
+        key = self._contracts[source].key.column
+        latest = records.unique(key, keep="last", maintain_order=True)
+        if latest.is_empty():
+            return
+        last = self._server.incrby(_name(source, "version"), len(latest))
+        pipeline = self._server.pipeline(transaction=True)
+        columns = [f.column for f in self._contracts[source].fields if f.column != "effective_from"]
+        for number, row in enumerate(latest.select(columns).iter_rows(named=True), start=last - len(latest) + 1):
+            name = row[key]
+            attributes = {k: v if isinstance(v, str | bool | float | int | None) else str(v) for k, v in row.items()}
+            pipeline.hset(_name(source, "records"), name, json.dumps(attributes))
+            pipeline.zadd(_name(source, "changes"), {name: number})
+        pipeline.execute()
+
+    def refresh(self) -> bool:
+        """Take in what changed since the last call; whether anything did.
+
+        Raises:
+            redis.RedisError: Redis does not answer; the frames stay as they were.
+        """
+        changed = False
+        for source in self._contracts:
+            while names := self._changed_names(source):
+                values = self._server.hmget(_name(source, "records"), [name for name, _ in names])
+                for (name, _), value in zip(names, values, strict=True):
+                    if value is not None:
+                        self._records[source][name.decode()] = json.loads(value)
+                self._seen[source] = names[-1][1]
+                changed = True
+            if changed:
+                self.frames[source] = self._frame(source)
+        return changed
+
+    def _changed_names(self, source: str) -> list[tuple[bytes, float]]:
+        version = float(self._server.get(_name(source, "version")) or 0)
+        if version < self._seen[source]:
+            self._seen[source] = 0.0  # Redis was emptied: its numbers start again
+        if version == self._seen[source]:
+            return []
+        found = self._server.zrangebyscore(
+            _name(source, "changes"), f"({self._seen[source]}", "+inf", start=0, num=_CHANGES, withscores=True
+        )
+        return list(found)
+
+    def warm(self, rebuild: Rebuild) -> None:
+        """Fill Redis from silver where it knows nothing.
+
+        Args:
+            rebuild: gives the accepted records of a source in arrival order.
+        """
+        for source, contract in self._contracts.items():
+            if not self._server.exists(_name(source, "version")):
+                records = rebuild(contract)
+                if not records.is_empty():
+                    self.publish(source, records)
+
+    def _frame(self, source: str) -> pl.DataFrame:
+        contract = self._contracts[source]
+        schema = {f.column: _DTYPES.get(f.type, pl.String) for f in contract.fields if f.column != "effective_from"}
+        rows = list(self._records[source].values())
+        return pl.DataFrame(rows, schema=schema, strict=False, orient="row")
+
+
+_DTYPES: dict[str, Any] = {"double": pl.Float64, "bool": pl.Boolean, "int": pl.Int64}
+
+
+def _name(source: str, part: str) -> str:
+    return f"lakehouse:{source}:{part}"
