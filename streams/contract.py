@@ -125,7 +125,20 @@ _EFFECTIVE_FROM = {"name": "effective_from", "type": "time", "doc": "from when t
 
 
 def _field(source: str, raw: dict[str, Any]) -> Field:
-    words = {"name", "type", "column", "path", "alias", "doc", "required", "required_if", "domain", "range", "known_in", "key"}
+    words = {
+        "name",
+        "type",
+        "column",
+        "path",
+        "alias",
+        "doc",
+        "required",
+        "required_if",
+        "domain",
+        "range",
+        "known_in",
+        "key",
+    }
     unknown = set(raw) - words
     if unknown:
         raise UsageError(f"contract {source}: field {raw.get('name')!r} has unknown words {sorted(unknown)}")

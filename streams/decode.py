@@ -15,6 +15,7 @@ import polars as pl
 import pyarrow as pa
 
 from streams import message
+from streams.columns import no_rows, nulls, put
 from streams.contract import Contract
 
 # A comma before a closing bracket, or a bare word that DuckDB's reader takes for a number. May also match inside strings:
@@ -72,7 +73,7 @@ class Decoder:
         fields = self._extract(text, plain, present)
         slow = (~plain | self._lossy(fields)).arg_true()
         if not len(slow):
-            none = pl.zeros(len(values), dtype=pl.Boolean, eager=True)
+            none = no_rows(len(values))
             return Decoded(none, fields, none)
         return self._read_slowly(values, slow, fields)
 
@@ -119,7 +120,7 @@ class Decoder:
 
     def _extract(self, text: pl.Series, plain: pl.Series, present: frozenset[tuple[str, ...]]) -> dict[str, pl.Series]:
         """The JSON text of each field in the plain rows, null elsewhere."""
-        empty = pl.Series([None] * len(text), dtype=pl.String) if len(present) < len(self._named) else None
+        empty = nulls(len(text), pl.String) if len(present) < len(self._named) else None
         if not present or not plain.any():
             return {f.name: empty for f in self._contract.fields}  # type: ignore[misc]
         structure: dict[str, Any] = {}
@@ -127,7 +128,9 @@ class Decoder:
             target = structure.setdefault(path[0], {}) if len(path) > 1 else structure
             target[path[-1]] = "JSON"
         clean = text if plain.all() else pl.select(pl.when(plain).then(text)).to_series()
-        rows = self._query(f"select from_json(j, '{json.dumps(structure)}') as m from batch", clean)["m"].struct.unnest()
+        rows = self._query(f"select from_json(j, '{json.dumps(structure)}') as m from batch", clean)[
+            "m"
+        ].struct.unnest()
         columns: dict[str, pl.Series] = {}
         groups = {g: rows[g].struct.unnest() for g in self._groups if g in structure}
         for f in self._contract.fields:
@@ -140,13 +143,13 @@ class Decoder:
 
     def _lossy(self, fields: dict[str, pl.Series]) -> pl.Series:
         """Rows in which a number that must be exact may have lost digits."""
-        lossy = pl.zeros(len(next(iter(fields.values()))), dtype=pl.Boolean, eager=True)
+        lossy = no_rows(len(next(iter(fields.values()))))
         for f in self._contract.fields:
             column = fields[f.name]
             if f.type not in _READ_AS_DOUBLE and column.null_count() < len(column):
                 suspect = column.str.contains(_LOSSY_NUMBER).fill_null(False)
                 if suspect.any():
-                    lossy |= suspect & (column.str.len_bytes() >= _LOSSY_FROM_LENGTH).fill_null(False)
+                    lossy = lossy | suspect & (column.str.len_bytes() >= _LOSSY_FROM_LENGTH).fill_null(False)
         return lossy
 
     def _query(self, query: str, text: pl.Series) -> pl.DataFrame:
@@ -175,8 +178,7 @@ class Decoder:
                 if spelling is not None:
                     texts[f.name][i] = message.dump(spelling[1])
         columns = {
-            name: column.scatter(slow, pl.Series(texts[name], dtype=pl.String)) if any(texts[name]) else column
-            for name, column in fields.items()
+            name: put(column, slow, texts[name]) if any(texts[name]) else column for name, column in fields.items()
         }
         return Decoded(_mask(malformed, len(values)), columns, _mask(with_unnamed, len(values)))
 
@@ -206,8 +208,7 @@ class _Pairs(list[Any]):
 
 
 def _mask(rows: list[int], count: int) -> pl.Series:
-    mask = pl.zeros(count, dtype=pl.Boolean, eager=True)
-    return mask.scatter(rows, True) if rows else mask
+    return put(no_rows(count), rows, True) if rows else no_rows(count)
 
 
 def _as_text(values: pa.Array) -> pl.Series:

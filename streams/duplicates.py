@@ -144,7 +144,7 @@ class DuplicateWindow:
 
 
 def _hashes(ids: pl.Series) -> tuple[_Hashes, _Hashes]:
-    return ids.hash(seed=0x5EED).to_numpy(), ids.hash(seed=0xC0FFEE, seed_1=7).to_numpy()
+    return ids.hash(seed=0x5EED).to_numpy(), ids.hash(seed=0xC0FFEE).to_numpy()
 
 
 def _micros(times: pl.Series) -> _Ints:

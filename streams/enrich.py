@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from streams.columns import where
 from streams.contract import Contract
-from streams.rules.reading import where
 from streams.validate import Validated
 
 TAC_DIGITS = 8

@@ -9,7 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 MAX_DEPTH = 64  # the message's object is level 1
-_WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+# Unicode's White_Space property; Python's own strip() also takes the separators U+001C to U+001F.
+_WHITE_SPACE = "".join(
+    map(chr, [*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000])
+)
 
 
 class Number(str):

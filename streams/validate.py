@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pyarrow as pa
 
+from streams.columns import no_rows, nulls, put
 from streams.contract import Contract, Field
 from streams.decode import Decoded
 from streams.rules import READERS, Context, Raw, Reading
-from streams.rules.reading import no_rows, where
 from streams.rules.times import read_effective_from
 
 _AHEAD = timedelta(hours=24)  # how far a producer's clock may be ahead of Kafka's (contracts.md, "Events")
@@ -50,7 +50,7 @@ class Validated:
 def validate(contract: Contract, decoded: Decoded, context: Context) -> Validated:
     """Read every field by its type and hold it against its rules."""
     count = len(decoded)
-    result = Validated({}, pl.Series([None], dtype=pl.String).new_from_index(0, count))
+    result = Validated({}, nulls(count, pl.String))
     result.malformed, result.unnamed = decoded.malformed, decoded.unnamed
     codes: list[tuple[str, pl.Series]] = []
     for f in contract.fields:
@@ -90,7 +90,7 @@ def _verdicts(
         other = result.columns[contract[f.required_if.field].column]
         found.append((f"missing:{f.name}", ~raw.present & (other == f.required_if.value).fill_null(False)))
     if not f.required and not f.ruled:
-        unreadable = [rows for rows in reading.unreadable.values()]
+        unreadable = list(reading.unreadable.values())
         if reading.out_of_range is not None:
             unreadable.append(reading.out_of_range)
         for rows in unreadable:
@@ -130,7 +130,7 @@ def _out_of_range(f: Field, value: pl.Series, context: Context) -> pl.Series | N
 
 def _joined(codes: list[tuple[str, pl.Series]], count: int) -> pl.Series:
     """The codes of each row joined by `, `; null where there is none."""
-    reasons = pl.Series([None], dtype=pl.String).new_from_index(0, count)
+    reasons = nulls(count, pl.String)
     if not codes:
         return reasons
     bad = codes[0][1]
@@ -141,26 +141,24 @@ def _joined(codes: list[tuple[str, pl.Series]], count: int) -> pl.Series:
         return reasons
     parts = [pl.when(mask.gather(rows)).then(pl.lit(code)) for code, mask in codes]
     joined = pl.select(pl.concat_str(parts, separator=", ", ignore_nulls=True)).to_series()
-    return reasons.scatter(rows, joined)
+    return put(reasons, rows, joined)
 
 
 def quality_warnings(warnings: dict[str, pl.Series], malformed: pl.Series) -> pl.Series:
     """The warnings of each row as a list of text; null where there is none."""
     count = len(malformed)
-    empty = pl.Series([None], dtype=pl.List(pl.String)).new_from_index(0, count)
+    empty = nulls(count, pl.List(pl.String))
     if not warnings:
         return empty
     any_row = no_rows(count)
     for mask in warnings.values():
         any_row = any_row | mask
-    any_row &= ~malformed
-    rows = any_row.arg_true()
+    rows = (any_row & ~malformed).arg_true()
     if not len(rows):
         return empty
     parts = [pl.when(mask.gather(rows)).then(pl.lit(code)).alias(code) for code, mask in warnings.items()]
     lists = pl.select(pl.concat_list(parts).list.drop_nulls()).to_series()
-    positions = pl.Series([None], dtype=pl.UInt32).new_from_index(0, count)
-    positions = positions.scatter(rows, pl.arange(len(rows), dtype=pl.UInt32, eager=True))
+    positions = put(nulls(count, pl.UInt32), rows, pl.arange(len(rows), dtype=pl.UInt32, eager=True))
     return lists.gather(positions)
 
 
@@ -175,7 +173,7 @@ def extras(validated: Validated, values: pa.Array, write: Callable[[bytes, froze
     for mask in validated.kept.values():
         concerned = concerned | mask
     rows = (concerned & ~validated.malformed).arg_true()
-    column = pl.Series([None], dtype=pl.String).new_from_index(0, len(values))
+    column = nulls(len(values), pl.String)
     if not len(rows):
         return column
     kept: list[set[str]] = [set() for _ in range(len(rows))]
@@ -184,4 +182,4 @@ def extras(validated: Validated, values: pa.Array, write: Callable[[bytes, froze
             kept[i].add(name)
     messages = values.take(rows.to_arrow()).to_pylist()
     texts = [write(message, frozenset(names)) for message, names in zip(messages, kept, strict=True)]
-    return column.scatter(rows, pl.Series(texts, dtype=pl.String))
+    return put(column, rows, texts)

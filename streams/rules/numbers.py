@@ -6,8 +6,9 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 
 import polars as pl
 
+from streams.columns import no_rows, put, where
 from streams.contract import Field
-from streams.rules.reading import NUMBER, Context, Raw, Reading, no_rows, put, rare, where
+from streams.rules.reading import NUMBER, Context, Raw, Reading, rare
 
 _NUMBER = re.compile(NUMBER)
 _INT64 = 2**63

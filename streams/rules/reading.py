@@ -1,6 +1,6 @@
 """What every rule reads and gives: one field of a batch, as JSON text in, as a typed column and verdicts out."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from streams.columns import nulls, put, where
 from streams.contract import Field
 
 # JSON's number grammar (RFC 8259, section 6), for numbers that arrive as text.
@@ -59,13 +60,13 @@ class Raw:
     def text(self) -> pl.Series:
         """The strings, unescaped, trimmed of Unicode white space; null where blank or no string."""
         if self.none_quoted:
-            return pl.Series([None] * len(self), dtype=pl.String)
+            return nulls(len(self), pl.String)
         strings = self.json if self.all_quoted else where(self.quoted, self.json)
         plain = strings.str.strip_prefix('"').str.strip_suffix('"')
         escaped = strings.str.contains("\\", literal=True).fill_null(False)
         if escaped.any():
             rows = escaped.arg_true()
-            plain = plain.scatter(rows, [orjson.loads(value) for value in strings.gather(rows)])
+            plain = put(plain, rows, (orjson.loads(value) for value in strings.gather(rows)))
         stripped = plain.str.strip_chars()
         blank = (stripped == "").fill_null(False)
         return where(~blank, stripped) if blank.any() else stripped
@@ -110,21 +111,6 @@ class Reading:
 
 
 Reader = Callable[[Raw, Field, Context], Reading]
-
-
-def where(mask: pl.Series, values: pl.Series) -> pl.Series:
-    """The values where the mask holds, null elsewhere."""
-    return values.zip_with(mask, pl.Series([None], dtype=values.dtype).new_from_index(0, len(values)))
-
-
-def no_rows(count: int) -> pl.Series:
-    """A mask that holds nowhere."""
-    return pl.zeros(count, dtype=pl.Boolean, eager=True)
-
-
-def put(series: pl.Series, rows: pl.Series, values: Iterable[Any]) -> pl.Series:
-    """The series with the values at the given row numbers (nulls among them allowed)."""
-    return series.scatter(rows, pl.Series(list(values), dtype=series.dtype))
 
 
 def rare(value: pl.Series, source: pl.Series, read: Callable[[str], Any]) -> pl.Series:

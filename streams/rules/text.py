@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import yaml
 
+from streams.columns import no_rows, nulls, put
 from streams.contract import FOLDER, Field
 from streams.rules.numbers import whole
 from streams.rules.reading import Context, Raw, Reading, rare
@@ -16,7 +17,7 @@ def strings(raw: Raw) -> tuple[pl.Series, pl.Series | None]:
     """The values as text, whole numbers by their digits, and the rows that can't be (None: no such row)."""
     if raw.all_quoted:
         return raw.text, None
-    blank = pl.Series([None], dtype=pl.String).new_from_index(0, len(raw))
+    blank = nulls(len(raw), pl.String)
     value = raw.text.zip_with(raw.quoted, rare(blank, raw.bare, _digits))
     return value, raw.present & value.is_null()
 
@@ -64,14 +65,14 @@ _DOUBLED = np.array([sum(divmod(2 * d, 10)) for d in range(10)], dtype=np.uint8)
 
 def luhn_wrong(imei: pl.Series, valid: pl.Series) -> pl.Series:
     """Rows, of those valid (15 digits), whose last digit is not the Luhn digit of the others."""
-    wrong = pl.zeros(len(imei), dtype=pl.Boolean, eager=True)
+    wrong = no_rows(len(imei))
     rows = valid.arg_true()
     if not len(rows):
         return wrong
-    joined = imei.gather(rows).str.join("")[0] if len(rows) == 1 else imei.gather(rows).str.join()[0]
+    joined = imei.gather(rows).str.join("")[0]
     digits = np.frombuffer(joined.encode(), dtype=np.uint8).reshape(-1, 15) - ord("0")
     total = digits[:, 0::2].sum(axis=1) + _DOUBLED[digits[:, 1::2]].sum(axis=1)
-    return wrong.scatter(rows, pl.Series(total % 10 != 0))
+    return put(wrong, rows, pl.Series(total % 10 != 0))
 
 
 @cache
@@ -127,7 +128,7 @@ def read_phone(raw: Raw, field: Field, context: Context) -> Reading:
     decorated = text.str.contains(r"[\s()\-]").fill_null(False)
     if decorated.any():
         rows = decorated.arg_true()
-        clean = text.scatter(rows, text.gather(rows).str.replace_all(r"[\s()\-]", ""))
+        clean = put(text, rows, text.gather(rows).str.replace_all(r"[\s()\-]", ""))
     value, open_rows = text, text.is_not_null()
     for line in number_plan():
         matches = clean.str.contains(line.pattern).fill_null(False) & open_rows
@@ -135,8 +136,6 @@ def read_phone(raw: Raw, field: Field, context: Context) -> Reading:
             return Reading(line.normalise(clean), reading.unreadable, unfit=reading.unfit)
         rows = matches.arg_true()
         if len(rows):
-            value = value.scatter(rows, line.normalise(clean.gather(rows)))
-            open_rows &= ~matches
+            value = put(value, rows, line.normalise(clean.gather(rows)))
+            open_rows = open_rows & ~matches
     return Reading(value, {**reading.unreadable, "invalid": open_rows}, unfit=reading.unfit)
-
-

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
+from streams.columns import no_rows, put, where
 from streams.contract import Field
 from streams.rules.numbers import whole
-from streams.rules.reading import Context, Raw, Reading, no_rows, put, where
+from streams.rules.reading import Context, Raw, Reading
 
 INSTANT = pl.Datetime("us", "UTC")
 _DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -190,7 +191,7 @@ def read_effective_from(raw: Raw, field: Field, context: Context) -> Reading:
     dates = raw.text.str.contains(_DATE.pattern).fill_null(False)
     if dates.any():
         rows = dates.arg_true()
-        midnights = raw.json.scatter(rows, '"' + raw.text.gather(rows) + ' 00:00:00"')
+        midnights = put(raw.json, rows, '"' + raw.text.gather(rows) + ' 00:00:00"')
         reading = read_time(Raw(midnights), field, context)
     else:
         reading = read_time(raw, field, context)

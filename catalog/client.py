@@ -1,0 +1,112 @@
+"""The Iceberg REST catalog: connecting, namespaces, creating and evolving tables."""
+
+from functools import cache
+
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+from pyiceberg.table import Table
+from requests.exceptions import RequestException
+
+from catalog.schemas import Column, by_day, iceberg_schema
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.settings import Settings
+
+NAMESPACES = ("bronze", "silver", "gold")
+# Commits a second make histories long: keep metadata files short and let each commit remove the one that fell out.
+_TABLE_PROPERTIES = {
+    "write.metadata.delete-after-commit.enabled": "true",
+    "write.metadata.previous-versions-max": "20",
+    "write.parquet.compression-codec": "zstd",
+    "format-version": "2",
+}
+
+
+def connect(settings: Settings) -> RestCatalog:
+    """A client of the catalog named in the settings, with S3 access.
+
+    Raises:
+        Retry: the catalog does not answer.
+    """
+    secret = settings.s3_secret_key.get_secret_value()
+    try:
+        return RestCatalog(
+            "lakehouse",
+            uri=settings.catalog_url,
+            warehouse=settings.catalog_warehouse,
+            credential=f"{settings.s3_access_key}:{secret}",
+            **{
+                "oauth2-server-uri": f"{settings.catalog_url.rstrip('/')}/v1/oauth/tokens",
+                "s3.endpoint": settings.s3_endpoint,
+                "s3.region": settings.s3_region,
+                "s3.access-key-id": settings.s3_access_key,
+                "s3.secret-access-key": secret,
+                "s3.path-style-access": "true",
+                "s3.force-virtual-addressing": "false",
+                "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+            },
+        )
+    except RequestException as error:
+        raise Retry(
+            f"the Iceberg catalog at {settings.catalog_url} does not answer; is `lakehouse up` running?"
+        ) from error
+
+
+@cache
+def shared(settings_key: str) -> RestCatalog:  # pragma: no cover - a thin cache
+    """One client a process for the current settings."""
+    from lakehouse.settings import settings
+
+    return connect(settings())
+
+
+def ensure_namespaces(client: RestCatalog) -> None:
+    """Create bronze, silver and gold where they are missing."""
+    for name in NAMESPACES:
+        try:
+            client.create_namespace(name)
+        except NamespaceAlreadyExistsError:
+            continue
+
+
+def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], day_of: str | None, doc: str) -> Table:
+    """Create the table, or add the columns that it lacks (evolution is additive only).
+
+    Args:
+        name: namespace and table.
+        day_of: column whose day partitions the table; None: unpartitioned.
+    Raises:
+        LakehouseError: a column stands there with another type.
+    """
+    schema = iceberg_schema(columns)
+    try:
+        table = client.load_table(name)
+    except NoSuchTableError:
+        spec = by_day(schema, day_of) if day_of else UNPARTITIONED_PARTITION_SPEC
+        try:
+            return client.create_table(
+                name, schema, partition_spec=spec, properties={**_TABLE_PROPERTIES, "comment": doc}
+            )
+        except TableAlreadyExistsError:  # another worker was quicker
+            table = client.load_table(name)
+    return _evolve(table, name, columns)
+
+
+def _evolve(table: Table, name: str, columns: tuple[Column, ...]) -> Table:
+    wanted = iceberg_schema(columns)
+    present = {f.name: f for f in table.schema().fields}
+    missing = [f for f in wanted.fields if f.name not in present]
+    for f in wanted.fields:
+        if f.name in present and str(present[f.name].field_type) != str(f.field_type) and not f.field_type.is_struct:
+            if "list" in str(f.field_type):
+                continue  # element ids differ by table
+            raise LakehouseError(
+                f"{name}.{f.name} is {present[f.name].field_type} in the catalog and {f.field_type} in the contract;"
+                " only added columns are taken over. Rename the field or the table."
+            )
+    if missing:
+        with table.update_schema() as update:
+            for f in missing:
+                update.add_column(f.name, f.field_type, doc=f.doc)
+        table = table.refresh()
+    return table

@@ -1,0 +1,223 @@
+"""The fence: rows and the offsets they account for land in one Iceberg commit, or not at all.
+
+The truth about what was read is the table's, not Kafka's. Each commit names a batch id and the positions of all partitions
+after it, in the snapshot's summary and as a table property. A commit is sent only while the table stands where its batches
+begin, and asserts the snapshot that was looked at; whatever the answer was, the table is read again before anything else is
+tried. So an append happens once, also when the answer was lost or another worker took over. docs/exactly-once.md has the
+failure table.
+"""
+
+import random
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
+from pyiceberg.manifest import DataFile
+from pyiceberg.table import Table, Transaction
+from pyiceberg.table.metadata import TableMetadata
+from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.update import AssertTableUUID
+from requests.exceptions import RequestException
+
+from catalog import data_files
+from catalog.offsets import Gap, Offsets, PartitionId, Positions
+from lakehouse.deadline import Deadline
+from lakehouse.errors import CommitUnknown, Fenced, Retry
+
+POSITIONS = "lakehouse.positions"
+BATCH_ID = "lakehouse.batch-id"
+INGESTED_AT = "lakehouse.ingested-at"
+DAY_OF = "ingested_at"
+# First pause after a lost race; doubled each time up to the longest, at random in between so that rivals part.
+_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+
+
+@dataclass(frozen=True)
+class PartitionBatch:
+    """What one commit adds of one partition.
+
+    Attributes:
+        first, next: the half-open span of offsets that the batch accounts for.
+        rows: its rows in table order, sorted by `kafka_offset`; may be none where the span holds no event.
+        gaps: ranges in the span that hold no event.
+    """
+
+    partition: PartitionId
+    first: int
+    next: int
+    rows: pa.Table
+    gaps: tuple[Gap, ...] = ()
+
+    def since(self, offset: int) -> "PartitionBatch":
+        """The part from an offset on."""
+        if offset <= self.first:
+            return self
+        rows = self.rows.filter(pc.greater_equal(self.rows["kafka_offset"], offset))
+        gaps = tuple(Gap(max(g.first, offset), g.next, g.lost) for g in self.gaps if g.next > offset)
+        return PartitionBatch(self.partition, offset, self.next, rows, gaps)
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What a fenced append did: the table's next offset of each partition that landed, and those left out."""
+
+    next: Offsets
+    fenced: frozenset[PartitionId]
+    rows: int
+
+
+def positions(table: Table) -> Positions:
+    """Where the table stands: from its newest snapshot that says so, else from its property.
+
+    Snapshots made by others (compaction, deletes) carry no positions: they are walked over. A rollback takes the positions
+    back with it, because the current snapshot decides; the property serves where expiry removed all that spoke.
+    """
+    snapshot = table.current_snapshot()
+    while snapshot is not None:
+        found = _said(snapshot, POSITIONS)
+        if found is not None:
+            return Positions.loads(found)
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.snapshot_by_id(parent) if parent is not None else None
+    return Positions.loads(table.properties.get(POSITIONS))
+
+
+def _said(snapshot: Snapshot, key: str) -> str | None:
+    return snapshot.summary.additional_properties.get(key) if snapshot.summary is not None else None
+
+
+def append_fenced(table: Table, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
+    """Append the batches of one interval and advance the table's offsets in one commit.
+
+    A partition lands only if the table still stands at its batch's start; one that another worker took over is left out, one
+    that is partly there is cut to the rest. The others land all the same.
+
+    Args:
+        batches: one a partition.
+        deadline: until when to try.
+    Raises:
+        Fenced: every partition belongs to another worker now; nothing was written.
+        CommitUnknown: the deadline passed and it could not be established that the batches are in the table.
+    """
+    attempt = _Attempt(table, batches)
+    pause = _PAUSE_S
+    while True:
+        try:
+            table.refresh()
+            landed = attempt.already_there() or attempt.send()
+            if landed is not None:
+                return landed
+        except (RESTError, RequestException, OSError, CommitFailedException) as error:
+            # A refusal, a fault, a time-out: the next look at the table tells which it was.
+            attempt.last_error = error
+        if deadline.passed:
+            raise CommitUnknown(
+                f"{'.'.join(table.name())}: batch {attempt.batch_id} could not be committed in time"
+                f" ({type(attempt.last_error).__name__}: {attempt.last_error}). It is dropped and read again from Kafka."
+            )
+        time.sleep(min(deadline.left_s, random.uniform(pause / 2, pause)))
+        pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+class _Attempt:
+    """One batch id on its way into one table, over as many tries as it takes."""
+
+    def __init__(self, table: Table, batches: Sequence[PartitionBatch]) -> None:
+        self._table = table
+        self._batches = batches
+        self.batch_id = str(uuid.uuid4())
+        self.last_error: Exception | None = None
+        self._file: tuple[tuple[tuple[PartitionId, int], ...], DataFile | None] | None = None
+        self._sent = False
+
+    def already_there(self) -> Landed | None:
+        """What an earlier try did after all, though its answer was lost; looked for in all snapshots."""
+        if not self._sent:
+            return None
+        for snapshot in reversed(self._table.metadata.snapshots):
+            if _said(snapshot, BATCH_ID) == self.batch_id:
+                then = Positions.loads(_said(snapshot, POSITIONS))
+                next_offsets = {b.partition: b.next for b in self._batches if then.next.get(b.partition) == b.next}
+                fenced = frozenset(b.partition for b in self._batches) - next_offsets.keys()
+                return Landed(next_offsets, fenced, 0)
+        return None
+
+    def send(self) -> Landed | None:
+        """Try once on the table as it stands."""
+        stands = positions(self._table)
+        fitting = [cut for b in self._batches if (cut := _fit(b, stands)) is not None]
+        fenced = frozenset(b.partition for b in self._batches) - {b.partition for b in fitting}
+        if not fitting:
+            raise Fenced(_explain(self._table, self._batches, stands))
+        file = self._data_file(fitting)
+        after = stands.advanced({b.partition: (b.first, b.next, b.gaps) for b in fitting})
+        transaction = _OneTry(self._table)
+        said = {POSITIONS: after.dumps(), BATCH_ID: self.batch_id}
+        if file is not None:
+            said[INGESTED_AT] = str(fitting[0].rows[DAY_OF][0].value) if len(fitting[0].rows) else ""
+        append = transaction.update_snapshot(snapshot_properties=said).merge_append()
+        if file is not None:
+            append.append_data_file(file)
+        append.commit()
+        transaction.set_properties({POSITIONS: after.dumps()})
+        self._sent = True
+        transaction.send()
+        return Landed({b.partition: b.next for b in fitting}, fenced, sum(len(b.rows) for b in fitting))
+
+    def _data_file(self, fitting: Sequence[PartitionBatch]) -> DataFile | None:
+        """The rows as a file, written once as long as the same parts fit."""
+        parts = tuple((b.partition, b.first) for b in fitting)
+        if self._file is None or self._file[0] != parts:
+            rows = pa.concat_tables([b.rows for b in sorted(fitting, key=lambda b: b.partition) if len(b.rows)] or [])
+            self._file = (parts, data_files.write(self._table, rows, DAY_OF) if len(rows) else None)
+        return self._file[1]
+
+
+def _fit(batch: PartitionBatch, stands: Positions) -> PartitionBatch | None:
+    """The part of a batch that the table lacks, if it follows on what is there; None if it must not land."""
+    at = stands.next.get(batch.partition)
+    if at is None:
+        return batch
+    return batch.since(at) if batch.first <= at < batch.next else None
+
+
+def _explain(table: Table, batches: Sequence[PartitionBatch], stands: Positions) -> str:
+    name = ".".join(table.name())
+    where = "; ".join(
+        f"[{b.partition.partition}]@{b.first}..{b.next}: the table stands at {stands.next.get(b.partition)}"
+        for b in batches
+    )
+    return f"{name}{where}; another worker took over. This batch is dropped; nothing was lost."
+
+
+class _OneTry(Transaction):
+    """A transaction sent once, without PyIceberg's own retry (which appends again on a new head, unvalidated), and that
+    works out its metadata once a change instead of at every access (a deep copy of all snapshots)."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        self._seen: tuple[Any, TableMetadata] | None = None
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        """The metadata with this transaction's updates."""
+        if self._seen is None or self._seen[0] is not self._updates:
+            self._seen = (self._updates, super().table_metadata)
+        return self._seen[1]
+
+    def send(self) -> None:
+        """Send the updates, asserting table and parent snapshot.
+
+        Raises:
+            CommitFailedException: the table moved on; nothing happened.
+        """
+        requirements = (*self._requirements, AssertTableUUID(uuid=self._table.metadata.table_uuid))
+        self._table._do_commit(updates=self._updates, requirements=requirements)
+
+
+__all__ = ["DAY_OF", "Fenced", "Landed", "NoSuchTableError", "PartitionBatch", "Retry", "append_fenced", "positions"]
