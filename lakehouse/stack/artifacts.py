@@ -112,9 +112,14 @@ def fetch(cache: Path, wanted: Sequence[Pinned], progress: Progress) -> None:
         cache.mkdir(parents=True, exist_ok=True)
         with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
             # the largest first: it is the one to wait for
-            order = sorted(missing(cache, wanted), key=lambda one: -one.size_bytes)
-            for done in [pool.submit(_fetch_one, cache, one, progress) for one in order]:
-                done.result()
+            order = sorted(missing(cache, wanted), key=lambda pin: -pin.size_bytes)
+            started = [pool.submit(_fetch_one, cache, one, progress) for one in order]
+            try:
+                for one in started:
+                    one.result()
+            except BaseException:  # also Ctrl-C: do not begin what has not begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     except OSError as error:
         if isinstance(error, requests.RequestException):
             raise

@@ -72,6 +72,7 @@ class ClickHouse(Server):
 
     name = "clickhouse"
     title = "ClickHouse"
+    after = ("seaweedfs",)  # for the database lk
     port_names = ("clickhouse", "clickhouse_native")
 
     @property
@@ -100,6 +101,7 @@ class ClickHouse(Server):
     def environment(self) -> dict[str, str]:
         """What the files name by `from_env`."""
         return {
+            "TZ": "UTC",
             "CLICKHOUSE_LISTEN_HOST": LOOPBACK,
             "CLICKHOUSE_HTTP_PORT": str(self.ports["clickhouse"]),
             "CLICKHOUSE_TCP_PORT": str(self.ports["clickhouse_native"]),

@@ -40,6 +40,9 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # A lone worker should not wait three seconds for company.
 group.initial.rebalance.delay.ms=100
+# After a kill the controller waits that long for the old broker before it takes the new one (9 s unless set).
+broker.session.timeout.ms=4000
+broker.heartbeat.interval.ms=1000
 
 # The broker's clock orders events, whatever a producer claims.
 log.message.timestamp.type=LogAppendTime
@@ -101,7 +104,9 @@ class Kafka(Server):
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
+            "-Duser.timezone=UTC",
             "--enable-native-access=ALL-UNNAMED",
+            "--sun-misc-unsafe-memory-access=allow",
         ]
         properties = str(self.working_folder() / "server.properties")
         return java_command(options, kafka_jars(self.settings.cache_dir), "kafka.Kafka", properties)

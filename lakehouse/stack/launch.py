@@ -10,10 +10,10 @@ from collections.abc import Callable
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
 from lakehouse.stack.ports import require_free
-from lakehouse.stack.process import Identity, tail
+from lakehouse.stack.process import tail
 from lakehouse.stack.server import Server, Site
 from lakehouse.stack.servers import all_servers, the_line
-from lakehouse.stack.site import read_site, settle_site, unwritable
+from lakehouse.stack.site import make_folder, read_site, settle_site, unwritable
 from lakehouse.stack.state import StackState, is_locked, stack_lock
 from lakehouse.stack.supervisor import Supervisor
 
@@ -22,6 +22,8 @@ SUPERVISOR_LOG = "supervisor"
 _POLL_S = 0.1
 # The supervisor's own limits end a start that fails; this one only guards against a supervisor that hangs.
 _DETACHED_LIMIT_S = 600.0
+# Another command looks at the lock for less than a millisecond, a second `up` holds it while it settles ports.
+_LOCK_PATIENCE_S = 1.0
 # All servers one after the other, each with the time it may take.
 _DOWN_LIMIT_S = 120.0
 
@@ -32,9 +34,8 @@ class AlreadyUp(LakehouseError):
 
 def refuse_second() -> None:
     """Raise AlreadyUp if a supervisor runs in this folder."""
-    folder = settings().data_dir.absolute()
-    if is_locked(folder):
-        raise AlreadyUp(f"the stack in {folder} is already up; `lakehouse status` shows it, `lakehouse down` ends it")
+    if is_locked(settings().data_dir.absolute()):
+        raise _already_up()
 
 
 def prepare(free_ports: bool, servers_only: bool) -> tuple[Site, list[Server]]:
@@ -44,13 +45,21 @@ def prepare(free_ports: bool, servers_only: bool) -> tuple[Site, list[Server]]:
         AlreadyUp: a supervisor runs here.
         LakehouseError: a port is in use, or the folder cannot be written.
     """
-    refuse_second()
-    end_leftovers()
-    site = settle_site(free_ports)
+    folder = make_folder()
+    with stack_lock(folder, _LOCK_PATIENCE_S) as free:  # of two `up` at once, one makes the secrets
+        if not free:
+            raise _already_up()
+        end_leftovers()
+        site = settle_site(free_ports)
     servers = all_servers(site) + ([] if servers_only else the_line(site))
     titles = {name: server.title for server in servers if not server.external for name in server.port_names}
     require_free(titles, site.ports)
     return site, servers
+
+
+def _already_up() -> AlreadyUp:
+    folder = settings().data_dir.absolute()
+    return AlreadyUp(f"the stack in {folder} is already up; `lakehouse status` shows it, `lakehouse down` ends it")
 
 
 def run(site: Site, servers: list[Server], watch: Watch) -> None:
@@ -60,13 +69,14 @@ def run(site: Site, servers: list[Server], watch: Watch) -> None:
         AlreadyUp: another supervisor was quicker.
         LakehouseError: a server did not start; nothing is left running.
     """
+    logging.Formatter.converter = time.gmtime
     logging.basicConfig(
-        filename=site.log_of(SUPERVISOR_LOG), level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+        filename=site.log_of(SUPERVISOR_LOG), level=logging.INFO, format="%(asctime)sZ %(levelname)s %(message)s"
     )
     try:
-        with stack_lock(site.folder) as free:
+        with stack_lock(site.folder, _LOCK_PATIENCE_S) as free:
             if not free:
-                raise AlreadyUp(f"the stack in {site.folder} is already up")
+                raise _already_up()
             Supervisor(site, servers, watch).run()
     except OSError as error:
         raise unwritable(site.folder, error) from error
@@ -143,12 +153,6 @@ def end_leftovers() -> bool:
             if not one.wait(5):
                 raise LakehouseError(f"process {one.pid} of the stack could not be ended; end it by hand")
     return bool(left)
-
-
-def is_running() -> Identity | None:
-    """The supervisor of this folder, if one runs."""
-    now = StackState.read(settings().data_dir.absolute())
-    return now.supervisor if now and now.supervisor.alive() else None
 
 
 def main() -> None:

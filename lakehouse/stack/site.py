@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shutil
 from pathlib import Path
 
 from dotenv import dotenv_values
@@ -25,7 +26,30 @@ _FIELDS = {
     "clickhouse_native": "clickhouse_native_port",
 }
 _SECRETS = ("s3_access_key", "s3_secret_key", "clickhouse_password", "clickhouse_reader_password")
+# Kafka's first segments, SeaweedFS's first volumes, ClickHouse's system tables, and some room to see what is wrong.
+_ROOM_BYTES = 300_000_000
 _USER_SAID = ("environment", ".env")
+
+
+def make_folder() -> Path:
+    """The folder of the stack, absolute, closed to other users.
+
+    Raises:
+        LakehouseError: it cannot be made, or its disk is as good as full.
+    """
+    folder = settings().data_dir.absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (folder / "logs").mkdir(exist_ok=True)
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    if free < _ROOM_BYTES:
+        raise LakehouseError(
+            f"only {free / 1e6:.0f} MB are free in {folder}, a stack needs {_ROOM_BYTES / 1e6:.0f} MB to begin with. "
+            "Make room there, or set LAKEHOUSE_DATA_DIR to another folder."
+        )
+    return folder
 
 
 def settle_site(free_ports: bool) -> Site:
@@ -37,12 +61,10 @@ def settle_site(free_ports: bool) -> Site:
     Raises:
         LakehouseError: the folder cannot be written.
     """
-    folder = settings().data_dir.absolute()
+    folder = make_folder()
+    before = settings()
+    values = _secrets(before) | _urls(before, _choose_ports(before, free_ports, _internal(folder)))
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        (folder / "logs").mkdir(exist_ok=True)
-        before = settings()
-        values = _secrets(before) | _urls(before, _choose_ports(before, free_ports, _internal(folder)))
         _write(folder / STACK_FILE, values)
     except OSError as error:
         raise unwritable(folder, error) from error

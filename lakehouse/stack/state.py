@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from lakehouse.stack.process import Identity
 
@@ -72,16 +72,29 @@ def _identity(raw: dict[str, Any] | None) -> Identity | None:
 
 
 @contextlib.contextmanager
-def stack_lock(folder: Path) -> Iterator[bool]:
-    """Hold the stack's lock; gives False if another supervisor holds it. The kernel frees it when its holder dies."""
+def stack_lock(folder: Path, patience_s: float = 0.0) -> Iterator[bool]:
+    """Hold the stack's lock; gives False if another process holds it. The kernel frees it when its holder dies.
+
+    Args:
+        patience_s: how long to try, for one who must not be put off by another's short look.
+    """
+    limit = time.monotonic() + patience_s
     # not inherited by the servers (Python opens with O_CLOEXEC), so it is free once the supervisor has ended
     with (folder / LOCK_FILE).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
+        while not _lock(file):
+            if time.monotonic() >= limit:
+                yield False
+                return
+            time.sleep(0.05)
         yield True
+
+
+def _lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_locked(folder: Path) -> bool:

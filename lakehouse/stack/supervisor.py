@@ -24,6 +24,8 @@ _TICK_S = 0.2
 _CHECK_EVERY_S = 5.0
 # Longer than the longest pause seen of a healthy server on a loaded two-core machine (Trino, 20 s).
 _HANGS_AFTER_S = 90.0
+# A server that somebody else runs is up already, or is not coming.
+_EXTERNAL_LIMIT_S = 20.0
 # During the first start one crash is forgiven (a port in TIME_WAIT, a slow dependency), a second one is told.
 _FIRST_START_TRIES = 2
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -71,6 +73,7 @@ class Supervised:
             except (LakehouseError, OSError) as error:
                 self.state.message = str(error)
                 return False
+            self.state.message = ""
             self.state.up_after_s = round(time.monotonic() - self.started_at, 1)
         self.answered_at = time.monotonic()
         return True
@@ -151,9 +154,11 @@ class Supervisor:
             if one.answers():
                 one.state.state = state.EXTERNAL if one.server.external else state.UP
                 log.info("%s is up after %.1f s", one.server.name, one.state.up_after_s or 0)
-            elif now - one.started_at > one.server.start_limit_s:
+            elif now - one.started_at > (
+                limit := _EXTERNAL_LIMIT_S if one.server.external else one.server.start_limit_s
+            ):
                 why = f": {one.state.message}" if one.state.message else ""
-                self._fell(one, f"did not answer within {one.server.start_limit_s:.0f} s{why}")
+                self._fell(one, f"did not answer within {limit:.0f} s{why}")
         elif now - one.asked_at > _CHECK_EVERY_S:
             self._check(one, now)
 
