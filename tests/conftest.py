@@ -1,0 +1,75 @@
+"""One shared stack a test session, of real servers, on free ports; or with --reuse the one that runs already."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from lakehouse.settings import STACK_FILE, settings
+from lakehouse.stack.process import end, spawn, tail
+from lakehouse.stack.state import StackState
+
+# On two loaded cores; alone it is up in 15 s.
+_UP_LIMIT_S = 300.0
+_DOWN_LIMIT_S = 120.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --reuse."""
+    parser.addoption(
+        "--reuse", action="store_true", help="use the running stack of LAKEHOUSE_DATA_DIR, and leave it up"
+    )
+
+
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The LAKEHOUSE_ variables of a running stack; `settings()` and child processes see it too."""
+    if request.config.getoption("reuse"):
+        folder = settings().data_dir.absolute()
+        now = StackState.read(folder)
+        if now is None or not now.supervisor.alive():
+            pytest.exit(f"--reuse: no stack runs in {folder}; start it with `lakehouse up --detach`", returncode=2)
+        yield variables_of(folder)
+        return
+    folder = tmp_path_factory.mktemp("stack")
+    # In the foreground and tied to this process: a test run that is killed takes its stack with it.
+    options = [] if find_spec("lakehouse.gold.orchestrator") else ["--servers-only"]
+    process = spawn(
+        [sys.executable, "-m", "lakehouse.cli.main", "up", "--free-ports", *options],
+        folder / "up.log",
+        Path.cwd(),
+        {"LAKEHOUSE_DATA_DIR": str(folder)},
+    )
+    try:
+        _wait_until_up(folder, process.poll)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("LAKEHOUSE_DATA_DIR", str(folder))
+            settings.cache_clear()
+            yield variables_of(folder)
+    finally:
+        settings.cache_clear()
+        end(process, _DOWN_LIMIT_S)
+
+
+def _wait_until_up(folder: Path, ended: Callable[[], int | None]) -> None:
+    limit = time.monotonic() + _UP_LIMIT_S
+    while time.monotonic() < limit:
+        now = StackState.read(folder)
+        if now is not None and now.phase == "up":
+            return
+        if ended() is not None:
+            break
+        time.sleep(0.2)
+    pytest.exit(f"the stack for the tests is not up:\n{tail(folder / 'up.log', 30)}", returncode=2)
+
+
+def variables_of(folder: Path) -> dict[str, str]:
+    """What `stack.env` of a folder says, with the folder itself."""
+    written = {name: value for name, value in dotenv_values(folder / STACK_FILE).items() if value is not None}
+    said = {name: value for name, value in os.environ.items() if name.startswith("LAKEHOUSE_")}
+    return {**written, **said, "LAKEHOUSE_DATA_DIR": str(folder)}
