@@ -47,7 +47,7 @@ class Pinned:
 
     def path(self, cache: Path) -> Path:
         """Where the file is once it is fetched."""
-        found = self._artifact(MavenContext(repo_cache=cache / "maven")).cached_path
+        found = self._artifact(MavenContext(repo_cache=cache.absolute() / "maven")).cached_path
         assert found is not None
         return Path(found)
 

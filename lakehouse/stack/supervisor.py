@@ -32,6 +32,7 @@ _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # A server that stayed up that long starts its next backoff from the beginning.
 _FORGIVEN_AFTER_S = 60.0
 _TRIM_EVERY_S = 60.0
+_ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Supervised:
@@ -104,12 +105,12 @@ class Supervisor:
         self.trimmed_at = 0.0
 
     def run(self) -> None:
-        """Start everything and keep it up until SIGTERM or SIGINT.
+        """Start everything and keep it up until SIGTERM, SIGINT or SIGHUP (a closed terminal).
 
         Raises:
             LakehouseError: a server did not start; everything was ended again.
         """
-        previous = {number: signal.signal(number, self._asked_to_end) for number in (signal.SIGTERM, signal.SIGINT)}
+        previous = {number: signal.signal(number, self._asked_to_end) for number in _ENDS}
         try:
             while not self.ending:
                 self._tick()

@@ -37,7 +37,7 @@ _OPTIONS = (
 
 def home(cache: Path) -> Path:
     """Where Trino is unpacked."""
-    return cache / trino_tarball(cache).name.removesuffix(".tar.gz")
+    return cache.absolute() / trino_tarball(cache).name.removesuffix(".tar.gz")
 
 
 def unpack(cache: Path) -> None:
