@@ -53,7 +53,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield variables_of(folder)
     finally:
         settings.cache_clear()
-        end(process, _DOWN_LIMIT_S)
+        end([process], _DOWN_LIMIT_S)
 
 
 def _wait_until_up(folder: Path, ended: Callable[[], int | None]) -> None:

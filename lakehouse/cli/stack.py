@@ -1,14 +1,13 @@
 """`lakehouse fetch`, `up`, `down` and `status`."""
 
 import json
+import os
 
 import click
 from rich.console import Console
 
 from lakehouse.cli.stack_display import Display, fetch_with_progress, print_layers, print_servers, server_rows
 from lakehouse.settings import settings
-
-_ONE_MOMENT = "LAKEHOUSE_DATA_DIR names the folder of a stack (default .lakehouse): one stack a folder."
 
 
 @click.command()
@@ -46,9 +45,8 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
     lakehouse up -d --free-ports      beside other programs that use the usual ports
 
     A server whose setting names another machine (say LAKEHOUSE_TRINO_URL) is used, not started.
+    LAKEHOUSE_DATA_DIR (default .lakehouse) is the folder of data, logs and stack.env: one stack a folder.
     """
-    import os
-
     from lakehouse.stack import launch
 
     if workers is not None:

@@ -108,6 +108,9 @@ def print_servers(console: Console, status: dict[str, Any], rows: list[list[str 
     for row in rows:
         table.add_row(*row)
     console.print(table)
+    for one in status["servers"]:
+        if one["message"]:
+            console.print(f"{one['title']}: {one['message']}", soft_wrap=True, markup=False, highlight=False)
     total = sum(one["memory_bytes"] for one in status["servers"])
     console.print(
         f"\n{status['phase']}; {total / 1e6:.0f} MB in all; data and logs in {status['data_dir']}", soft_wrap=True

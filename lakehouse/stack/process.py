@@ -100,18 +100,21 @@ def _die_with(parent: int) -> Callable[[], None] | None:
     return ask_the_kernel
 
 
-def end(process: "subprocess.Popen[bytes]", limit_s: float) -> bool:
-    """SIGTERM, then SIGKILL when the time is over; whether SIGTERM was enough."""
-    if process.poll() is not None:
-        return True
-    process.terminate()
-    try:
-        process.wait(limit_s)
-        return True
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-        return False
+def end(processes: "Sequence[subprocess.Popen[bytes]]", limit_s: float) -> "list[subprocess.Popen[bytes]]":
+    """SIGTERM to all of them, SIGKILL to those that still run when the time is over; gives those that were killed."""
+    running = [one for one in processes if one.poll() is None]
+    for one in running:
+        one.terminate()
+    limit = time.monotonic() + limit_s
+    killed = []
+    for one in running:
+        try:
+            one.wait(max(0.0, limit - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            one.kill()
+            one.wait()
+            killed.append(one)
+    return killed
 
 
 def trim(log: Path) -> None:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from types import FrameType
 
 from lakehouse.errors import LakehouseError
@@ -79,12 +80,15 @@ class Supervised:
         self.answered_at = time.monotonic()
         return True
 
-    def stop(self) -> None:
-        """End the process and forget it."""
-        if self.process is not None and not end(self.process, self.server.stop_limit_s):
-            log.warning("%s did not end within %.0f s and was killed", self.server.name, self.server.stop_limit_s)
-        self.process = None
-        self.state.process = None
+
+def stop(together: Sequence[Supervised]) -> None:
+    """End the processes of servers of one kind side by side, and forget them."""
+    running = {one.process: one for one in together if one.process is not None}
+    limit_s = max((one.server.stop_limit_s for one in together), default=0.0)
+    for process in end(list(running), limit_s):
+        log.warning("%s did not end within %.0f s and was killed", running[process].server.name, limit_s)
+    for one in together:
+        one.process = one.state.process = None
 
 
 class Supervisor:
@@ -187,7 +191,7 @@ class Supervisor:
     def _fell(self, one: Supervised, what: str) -> None:
         """A server ended or hangs: plan its restart, or give up if the stack never was up."""
         one.fails_in_a_row += 1
-        one.stop()
+        stop([one])
         file = self.site.log_of(one.server.name)
         log.warning("%s %s; last lines of %s:\n%s", one.server.name, what, file, tail(file, 8))
         if self.stack.phase == "starting" and (one.fails_in_a_row >= _FIRST_START_TRIES or one.server.external):
@@ -203,11 +207,15 @@ class Supervisor:
         failed = self.stack.phase == "failed"
         if not failed:
             self.stack.phase = "ending"
-        for one in reversed(self.all):
+        # workers together: each that leaves by itself would make the others rebalance
+        for _, group in groupby(reversed(self.all), key=lambda one: type(one.server)):
             self._publish()
-            one.stop()
-            if one.state.state != state.FAILED:
-                one.state.state = state.WAITING
+            kind = list(group)
+            stop(kind)
+            for one in kind:
+                one.state.message = ""
+                if one.state.state != state.FAILED:
+                    one.state.state = state.WAITING
         if not failed:
             self.stack.phase = "down"
         self._publish()
