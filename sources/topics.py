@@ -8,15 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewTopic
 
-from lakehouse.errors import LakehouseError, Retry, UsageError
+from lakehouse.errors import UsageError
 from lakehouse.settings import settings
-
-# below the ten seconds after which a person thinks that a command hangs
-_ANSWER_S = 8.0
+from streams.topics import Topics
 
 
 @dataclass(frozen=True)
@@ -82,25 +77,4 @@ def ensure_topic(name: str) -> None:
         Retry: Kafka does not answer.
         LakehouseError: Kafka refuses to create it.
     """
-    admin = AdminClient({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0})
-    try:
-        known = admin.list_topics(timeout=_ANSWER_S).topics
-    except KafkaException as error:
-        raise Retry(
-            f"Kafka does not answer at {settings().kafka_bootstrap} ({error.args[0].str()}). "
-            "Start it with `lakehouse up`, or set LAKEHOUSE_KAFKA_BOOTSTRAP."
-        ) from None
-    if name in known:
-        return
-    topic = NewTopic(
-        name,
-        num_partitions=settings().kafka_partitions,
-        replication_factor=1,
-        # the contracts compare an event's time with the time at which Kafka took it
-        config={"message.timestamp.type": "LogAppendTime"},
-    )
-    try:
-        admin.create_topics([topic], request_timeout=_ANSWER_S)[name].result()
-    except KafkaException as error:
-        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-            raise LakehouseError(f"Kafka did not create the topic {name}: {error.args[0].str()}.") from None
+    Topics(settings()).ensure([name])

@@ -17,6 +17,7 @@ class RawBatch:
     """A run of messages of one partition, in offset order.
 
     Attributes:
+        first: the consumer's position before it: offsets from there on that are not among `offsets` hold no event.
         offsets: their offsets, increasing, not always without holes.
         timestamps: Kafka's times in µs since 1970 UTC.
         keys, values: binary arrays, null where the message has none.
@@ -26,6 +27,7 @@ class RawBatch:
 
     topic: str
     partition: PartitionId
+    first: int
     offsets: npt.NDArray[np.int64]
     timestamps: npt.NDArray[np.int64]
     keys: pa.Array
@@ -49,11 +51,12 @@ class RawBatch:
     def since(self, offset: int) -> "RawBatch":
         """The messages from an offset on."""
         cut = int(np.searchsorted(self.offsets, offset))
-        if cut == 0:
+        if offset <= self.first:
             return self
         return RawBatch(
             self.topic,
             self.partition,
+            max(self.first, offset),
             self.offsets[cut:],
             self.timestamps[cut:],
             self.keys.slice(cut),

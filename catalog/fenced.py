@@ -1,0 +1,60 @@
+"""One table behind the fence: where it stands, appending to it, reading back what state needs."""
+
+from collections.abc import Sequence
+
+import polars as pl
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import RESTError
+from pyiceberg.table import Table
+from requests.exceptions import RequestException
+
+from catalog import scan
+from catalog.client import ensure_table
+from catalog.commit import DAY_OF, Landed, PartitionBatch, append_fenced, positions
+from catalog.offsets import PartitionId, Positions
+from catalog.schemas import Column
+from lakehouse.deadline import Deadline
+from lakehouse.errors import Retry
+
+
+class FencedTable:
+    """A bronze or silver table that is only ever appended to through the fence."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    @classmethod
+    def ensure(cls, client: RestCatalog, name: str, columns: tuple[Column, ...], doc: str) -> "FencedTable":
+        """The table, created or evolved to these columns."""
+        return cls(ensure_table(client, name, columns, DAY_OF, doc))
+
+    @property
+    def name(self) -> str:
+        """Namespace and table."""
+        return ".".join(self._table.name())
+
+    def positions(self) -> Positions:
+        """Where the table stands now.
+
+        Raises:
+            Retry: the catalog does not answer.
+        """
+        try:
+            self._table.refresh()
+        except (RESTError, RequestException) as error:
+            raise Retry(f"{self.name}: the catalog does not answer ({error}); trying again") from error
+        return positions(self._table)
+
+    def append(self, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
+        """See `append_fenced`."""
+        return append_fenced(self._table, batches, deadline)
+
+    def last_accepted(self, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
+        """See `scan.last_accepted`."""
+        self._table.refresh()
+        return scan.last_accepted(self._table, partition, before, count)
+
+    def accepted_records(self, columns: list[str]) -> pl.DataFrame:
+        """See `scan.accepted_records`."""
+        self._table.refresh()
+        return scan.accepted_records(self._table, columns)

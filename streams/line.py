@@ -1,0 +1,285 @@
+"""The line from bytes to Iceberg for one source, driven by four verbs; Faust is one of its drivers.
+
+- `assign(partitions)`: these partitions are mine from now on; tells from which offsets to read.
+- `add(batch)`: turn messages into rows and hold them. Takes CPU time; asks a server only at a partition's first batch, to
+  rebuild its state.
+- `flush(deadline)`: commit what is held; tells which offsets are safe. What could not be committed is dropped, the partition
+  with it: it is named in the answer, must be assigned again, and is then read again from where the tables stand.
+- `discard(partitions)`: these are no longer mine; forget what is held of them.
+
+`add` may run in several threads, one at a time a partition; `flush` runs beside it, one at a time.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from catalog.commit import PartitionBatch
+from catalog.fenced import FencedTable
+from catalog.offsets import Gap, Offsets, PartitionId
+from lakehouse.clock import Clock, now
+from lakehouse.deadline import Deadline
+from lakehouse.errors import CommitUnknown, Fenced
+from lakehouse.settings import Settings
+from streams import bronze
+from streams.batch import RawBatch
+from streams.contract import Contract
+from streams.duplicates import DuplicateWindow
+from streams.lineage import stamped
+from streams.references import References
+from streams.silver import SilverWriter
+
+
+@dataclass
+class Held:
+    """Rows of one partition on their way into one table.
+
+    Attributes:
+        first: the offset after what the table holds; where the next commit begins.
+        next: the offset after what is held.
+    """
+
+    first: int
+    next: int
+    rows: list[pa.Table] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+    def accept(self, batch: RawBatch) -> RawBatch | None:
+        """The part of a batch that continues what is held; offsets it skips are noted as gaps.
+
+        None if there is no such part: it is all here, or it was fetched before a seek and does not follow on.
+        """
+        if batch.next <= self.next or batch.first > self.next:
+            return None
+        batch = batch.since(self.next)
+        self.gaps.extend(_gaps(batch, self.next))
+        self.next = batch.next
+        return batch
+
+    def take(self, partition: PartitionId, at: object) -> PartitionBatch | None:
+        """What is held as one batch to commit; from then on it holds nothing."""
+        if self.next == self.first:
+            return None
+        rows = stamped(pa.concat_tables(self.rows), at) if self.rows else pa.table({})  # type: ignore[arg-type]
+        batch = PartitionBatch(partition, self.first, self.next, rows, tuple(self.gaps))
+        self.first, self.rows, self.gaps = self.next, [], []
+        return batch
+
+
+def _gaps(batch: RawBatch, expected: int) -> list[Gap]:
+    """The ranges without an event from the expected offset on; lost where the log begins behind them."""
+    before = np.concatenate(([expected - 1], batch.offsets[:-1]))
+    holes = np.flatnonzero(batch.offsets - before > 1)
+    begin = batch.log_start or 0
+    return [Gap(int(before[i]) + 1, int(batch.offsets[i]), int(batch.offsets[i]) <= begin) for i in holes]
+
+
+@dataclass
+class _Partition:
+    """The state of one assigned partition."""
+
+    silver: Held
+    bronze: Held | None
+    window: DuplicateWindow | None = None
+    nbytes: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def wanted(self) -> int:
+        """The offset to read next, for whichever table is behind."""
+        return self.silver.next if self.bronze is None else min(self.silver.next, self.bronze.next)
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """What a flush did.
+
+    Attributes:
+        safe: next offsets that both tables account for: what may be committed to Kafka.
+        dropped: partitions that must be assigned again; nothing of theirs is lost, nothing was written twice.
+        reasons: why they were dropped, in sentences.
+        rows: silver rows committed.
+    """
+
+    safe: Offsets
+    dropped: frozenset[PartitionId] = frozenset()
+    reasons: tuple[str, ...] = ()
+    rows: int = 0
+
+
+class Line:
+    """One source's way from bytes to its silver and bronze tables."""
+
+    def __init__(
+        self,
+        contract: Contract,
+        silver: FencedTable,
+        bronze_table: FencedTable | None,
+        references: References,
+        settings: Settings,
+        clock: Clock = now,
+    ) -> None:
+        self.contract = contract
+        self._silver, self._bronze = silver, bronze_table
+        self._references = references
+        self._settings = settings
+        self._clock = clock
+        self._partitions: dict[PartitionId, _Partition] = {}
+        self._writers: SimpleQueue[SilverWriter] = SimpleQueue()
+        self._flushing = threading.Lock()
+        self._bronze_due_s = time.monotonic() + settings.bronze_interval_s
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Message bytes held for the next silver commit."""
+        return sum(p.nbytes for p in self._partitions.values())
+
+    @property
+    def bronze_waits(self) -> bool:
+        """Whether bronze rows are held."""
+        return any(p.bronze is not None and p.bronze.next > p.bronze.first for p in self._partitions.values())
+
+    @property
+    def waits(self) -> bool:
+        """Whether anything is held for silver, gaps without rows included."""
+        return any(p.silver.next > p.silver.first for p in self._partitions.values())
+
+    def assign(self, starts: Mapping[PartitionId, int]) -> Offsets:
+        """Take over partitions.
+
+        Args:
+            starts: where each one's log begins, for those that no table knows yet.
+        Returns:
+            the offset to read from, for each: the lower of what its tables stand at.
+        Raises:
+            Retry: the catalog does not answer.
+        """
+        stands = self._silver.positions().next
+        stands_bronze = self._bronze.positions().next if self._bronze is not None else {}
+        read_from: Offsets = {}
+        for partition, start in starts.items():
+            at = stands.get(partition, start)
+            kept = None
+            if self._bronze is not None:
+                bronze_at = stands_bronze.get(partition, start)
+                kept = Held(bronze_at, bronze_at)
+            self._partitions[partition] = _Partition(Held(at, at), kept)
+            read_from[partition] = at if kept is None else min(at, kept.first)
+        return read_from
+
+    def discard(self, partitions: Iterable[PartitionId]) -> None:
+        """Forget partitions and what is held of them."""
+        for partition in partitions:
+            self._partitions.pop(partition, None)
+
+    def add(self, batch: RawBatch) -> bool:
+        """Turn a batch into rows. Parts that the tables hold already are cut off; unassigned partitions are ignored.
+
+        Returns:
+            False if the batch does not follow on what is held: the reader is ahead and must seek back (see `wanted`).
+        """
+        state = self._partitions.get(batch.partition)
+        if state is None or not len(batch):
+            return True
+        if batch.first > state.wanted:
+            return False
+        writer = self._writer()
+        try:
+            with state.lock:
+                if state.window is None:
+                    state.window = self._remembered(batch.partition, state.silver.next)
+                fresh = state.silver.accept(batch)
+                if fresh is not None:
+                    made = writer.rows(fresh, state.window, self._references.frames)
+                    state.silver.rows.append(made.rows)
+                    state.nbytes += fresh.nbytes
+                if state.bronze is not None:
+                    fresh = state.bronze.accept(batch)
+                    if fresh is not None:
+                        state.bronze.rows.append(bronze.rows(fresh))
+        except BaseException:
+            # Half a batch may be in: this partition must be read again.
+            self._partitions.pop(batch.partition, None)
+            raise
+        finally:
+            self._writers.put(writer)
+        return True
+
+    def wanted(self, partition: PartitionId) -> int | None:
+        """The offset to read next; None if the partition is not assigned."""
+        state = self._partitions.get(partition)
+        return None if state is None else state.wanted
+
+    def _writer(self) -> SilverWriter:
+        if self._writers.empty():
+            return SilverWriter(self.contract, self._settings)
+        return self._writers.get()
+
+    def _remembered(self, partition: PartitionId, before: int) -> DuplicateWindow:
+        window = DuplicateWindow(self._settings.duplicate_window_events, self._settings.duplicate_window_s)
+        if self.contract.is_event and before > 0:
+            accepted = self._silver.last_accepted(partition, before, self._settings.duplicate_window_events)
+            window.remember(accepted["event_id"], accepted["kafka_timestamp"])
+        return window
+
+    def flush(self, deadline: Deadline, bronze_too: bool = False) -> Flushed:
+        """Commit what is held: silver always, bronze when its interval has passed or it is asked for.
+
+        Args:
+            deadline: until when commits may be tried.
+            bronze_too: commit bronze whether due or not.
+        """
+        with self._flushing:
+            flushed = self._commit(self._silver, lambda p: p.silver, deadline)
+            dropped, reasons = set(flushed.dropped), list(flushed.reasons)
+            self.discard(flushed.dropped)
+            if self._bronze is not None and (bronze_too or time.monotonic() >= self._bronze_due_s):
+                kept = self._commit(self._bronze, lambda p: p.bronze, deadline)
+                self.discard(kept.dropped)
+                dropped |= kept.dropped
+                reasons += kept.reasons
+                self._bronze_due_s = time.monotonic() + self._settings.bronze_interval_s
+            return Flushed(self._safe(), frozenset(dropped), tuple(reasons), flushed.rows)
+
+    def _commit(self, table: FencedTable, held: Callable[[_Partition], Held | None], deadline: Deadline) -> Flushed:
+        taken: list[PartitionBatch] = []
+        at = self._clock()
+        for partition, state in list(self._partitions.items()):
+            with state.lock:
+                holding = held(state)
+                batch = holding.take(partition, at) if holding is not None else None
+                if batch is not None and holding is state.silver:
+                    state.nbytes = 0
+                if batch is not None:
+                    taken.append(batch)
+        if not taken:
+            return Flushed({})
+        try:
+            landed = table.append(taken, deadline)
+        except (Fenced, CommitUnknown) as error:
+            return Flushed({}, frozenset(b.partition for b in taken), (str(error),))
+        if table is self._silver:
+            self._share(taken, landed.next)
+        reasons = tuple(f"{p.topic_id}[{p.partition}] of {self.contract.source} was taken over" for p in landed.fenced)
+        return Flushed(landed.next, landed.fenced, reasons, landed.rows)
+
+    def _share(self, batches: list[PartitionBatch], landed: Offsets) -> None:
+        """Publish accepted reference records to the other workers, once they are in silver."""
+        if self.contract.is_event:
+            return
+        rows = [b.rows for b in batches if b.partition in landed and len(b.rows)]
+        if rows:
+            frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(rows))).filter(~pl.col("is_rejected"))
+            self._references.publish(self.contract.source, frame)
+
+    def _safe(self) -> Offsets:
+        return {
+            partition: state.silver.first if state.bronze is None else min(state.silver.first, state.bronze.first)
+            for partition, state in self._partitions.items()
+        }

@@ -1,0 +1,269 @@
+"""The assigned partitions of a worker: batches in, commits out, in threads that leave the event loop free for heartbeats."""
+
+import asyncio
+import logging
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import redis
+from faust.types import TP
+
+from catalog import client
+from catalog.fenced import FencedTable
+from catalog.offsets import Offsets, PartitionId
+from lakehouse.deadline import Deadline
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.settings import Settings
+from streams import bronze, silver
+from streams.batch import RawBatch
+from streams.contract import Contract
+from streams.line import Flushed, Line
+from streams.references import References
+from streams.topics import Topics
+
+log = logging.getLogger(__name__)
+# Two threads of rows for two cores; decoding, hashing and Parquet release the GIL.
+_ROW_THREADS = 2
+_COMMIT_S = 20.0
+_ASSIGN_S = 60.0
+# A partition whose end moves and whose position does not for this long is stuck; a new process is not (faust #175).
+_STUCK_S = 90.0
+_EXIT_STUCK, _EXIT_BROKEN = 75, 70
+_RESEEK_PAUSE_S = 2.0
+
+
+class Assignments:
+    """What this worker owns, and its lines."""
+
+    def __init__(self, contracts: Mapping[str, Contract], settings: Settings) -> None:
+        self._settings = settings
+        self._contracts = contracts
+        self._source_of = {settings.topic(name): name for name in contracts}
+        self._rows = ThreadPoolExecutor(_ROW_THREADS, thread_name_prefix="rows")
+        self._commits = ThreadPoolExecutor(2 * len(contracts) + 2, thread_name_prefix="commits")
+        self._lines: dict[str, Line] = {}
+        self._ids: dict[TP, PartitionId] = {}
+        self._tails: dict[TP, asyncio.Task[None]] = {}
+        self._waiting: dict[TP, int] = defaultdict(int)
+        self._room = asyncio.Condition()
+        self._moved: dict[TP, tuple[int, float]] = {}
+        self._sought: dict[TP, float] = {}
+        self.consumer: Any = None
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Create topics and tables where they are missing, and load what is known of the reference data.
+
+        Raises:
+            LakehouseError: a server does not answer, or a table does not fit its contract.
+        """
+        self._topics = Topics(self._settings)
+        self._topics.ensure(self._source_of)
+        catalog = client.connect(self._settings)
+        client.ensure_namespaces(catalog)
+        self._references = References(self._contracts, redis.Redis.from_url(self._settings.redis_url))
+        tables: dict[str, FencedTable] = {}
+        for name, contract in self._contracts.items():
+            title = contract.title
+            tables[name] = FencedTable.ensure(
+                catalog, f"silver.{name}", silver.columns(contract), f"{title}: validated events, one row a message"
+            )
+            kept = None
+            if name not in self._settings.bronze_off:
+                doc = f"{title}: messages as they came"
+                kept = FencedTable.ensure(catalog, f"bronze.{name}", bronze.COLUMNS, doc)
+            self._lines[name] = Line(contract, tables[name], kept, self._references, self._settings)
+        try:
+            self._references.warm(lambda c: _latest(tables[c.source], c))
+            self._references.refresh()
+        except redis.RedisError as error:
+            log.warning("Redis does not answer (%s): events are not enriched until it does; nothing is lost", error)
+
+    # -- assignment ----------------------------------------------------------------------------------------------------
+
+    def partition_id(self, tp: Any) -> PartitionId | None:
+        """The partition under its topic's id; None if it is not assigned."""
+        return self._ids.get(TP(tp.topic, tp.partition))
+
+    async def assign(self, assigned: Iterable[TP]) -> dict[TP, int]:
+        """Take over partitions: the offsets to read from, by what the tables say."""
+        tps = {TP(tp.topic, tp.partition) for tp in assigned if tp.topic in self._source_of}
+        if not tps:
+            return {}
+        loop = asyncio.get_running_loop()
+        deadline = Deadline.after(_ASSIGN_S)
+        while True:
+            try:
+                return await loop.run_in_executor(self._commits, self._take_over, tps)
+            except Retry as error:
+                if deadline.passed:
+                    _leave(f"partitions could not be taken over: {error}", _EXIT_BROKEN)
+                log.warning("%s", error)
+                await asyncio.sleep(1.0)
+
+    def _take_over(self, tps: set[TP]) -> dict[TP, int]:
+        by_topic: dict[str, list[TP]] = defaultdict(list)
+        for tp in tps:
+            by_topic[tp.topic].append(tp)
+        known = self._topics.partitions(by_topic)
+        read_from: dict[TP, int] = {}
+        for topic, members in by_topic.items():
+            ids = {p.partition: p for p in known[topic]}
+            mine = {tp: ids[tp.partition] for tp in members}
+            starts = {p: r.start for p, r in self._topics.log_ranges(topic, mine.values()).items()}
+            offsets = self._lines[self._source_of[topic]].assign(starts)
+            for tp, partition in mine.items():
+                self._ids[tp] = partition
+                read_from[tp] = offsets[partition]
+                self._moved[tp] = (offsets[partition], time.monotonic())
+                log.info("%s[%d] is mine from offset %d", topic, tp.partition, offsets[partition])
+        return read_from
+
+    async def revoke(self, revoked: Iterable[TP], deadline: Deadline) -> None:
+        """Give partitions up: what is held is committed if there is time, else dropped and read by the next owner."""
+        tps = [TP(tp.topic, tp.partition) for tp in revoked]
+        concerned = {self._source_of[tp.topic] for tp in tps if tp in self._ids}
+        await asyncio.gather(*(self._flush(name, deadline) for name in concerned))
+        for tp in tps:
+            partition = self._ids.pop(tp, None)
+            if partition is not None:
+                self._lines[self._source_of[tp.topic]].discard([partition])
+
+    async def close(self, deadline: Deadline) -> None:
+        """Commit what is held, bronze too, before the worker ends."""
+        await asyncio.gather(*(self._flush(name, deadline, bronze_too=True) for name in self._lines))
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    async def add(self, batch: RawBatch) -> None:
+        """Hand a batch to the row threads; waits while too much is held. Batches of a partition keep their order."""
+        tp = TP(batch.topic, batch.partition.partition)
+        async with self._room:
+            await self._room.wait_for(lambda: self._held_bytes() < self._settings.buffer_bytes)
+        self._waiting[tp] += batch.nbytes
+        before = self._tails.get(tp)
+        self._tails[tp] = asyncio.create_task(self._make_rows(tp, batch, before))
+
+    async def _make_rows(self, tp: TP, batch: RawBatch, before: "asyncio.Task[None] | None") -> None:
+        if before is not None:
+            await asyncio.wait([before])
+        name = self._source_of[tp.topic]
+        try:
+            loop = asyncio.get_running_loop()
+            follows = await loop.run_in_executor(self._rows, self._lines[name].add, batch)
+        except Exception as error:
+            log.exception("batch of %s[%d] at %d", tp.topic, tp.partition, batch.first)
+            _leave(f"a batch could not be turned into rows ({error}); a restart reads it again", _EXIT_BROKEN)
+        finally:
+            self._waiting[tp] -= batch.nbytes
+            async with self._room:
+                self._room.notify_all()
+        if not follows:
+            await self._seek_back(tp)
+
+    async def _seek_back(self, tp: TP) -> None:
+        """The reader is ahead of what is held (batches were dropped): set it back, once in a while."""
+        partition = self._ids.get(tp)
+        wanted = self._lines[self._source_of[tp.topic]].wanted(partition) if partition else None
+        if wanted is None or time.monotonic() - self._sought.get(tp, 0.0) < _RESEEK_PAUSE_S:
+            return
+        self._sought[tp] = time.monotonic()
+        log.info("%s[%d]: back to offset %d", tp.topic, tp.partition, wanted)
+        await self.consumer.seek(tp, wanted)
+
+    def _held_bytes(self) -> int:
+        return sum(self._waiting.values()) + sum(line.buffered_bytes for line in self._lines.values())
+
+    # -- commits -------------------------------------------------------------------------------------------------------
+
+    async def flush_forever(self, name: str) -> None:
+        """Commit a source's rows by time and size while the worker lives; nothing held means no commit."""
+        line = self._lines[name]
+        while True:
+            until = time.monotonic() + self._settings.commit_interval_s
+            while time.monotonic() < until and line.buffered_bytes < self._settings.commit_bytes:
+                await asyncio.sleep(0.05)
+            if line.buffered_bytes or line.bronze_waits or line.waits:
+                await self._flush(name, Deadline.after(_COMMIT_S))
+
+    async def _flush(self, name: str, deadline: Deadline, bronze_too: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._commits, self._lines[name].flush, deadline, bronze_too)
+        try:
+            flushed: Flushed = await asyncio.wait_for(asyncio.shield(work), deadline.left_s + 0.5)
+        except TimeoutError:
+            log.warning("%s: the commit takes longer than there is time; its outcome is read back later", name)
+            return
+        except LakehouseError as error:
+            log.warning("%s: %s", name, error)
+            return
+        async with self._room:
+            self._room.notify_all()
+        await self._tell_kafka(name, flushed.safe)
+        for reason in flushed.reasons:
+            log.warning("%s: %s", name, reason)
+        if flushed.dropped:
+            await self._assign_again(flushed.dropped)
+
+    async def _assign_again(self, dropped: Iterable[PartitionId]) -> None:
+        again = {tp for tp, partition in self._ids.items() if partition in set(dropped)}
+        read_from = await self.assign(again)
+        for tp, offset in read_from.items():
+            await self.consumer.seek(tp, offset)
+
+    async def _tell_kafka(self, name: str, safe: Offsets) -> None:
+        """Kafka's committed offsets are a hint for lag tools; a refusal changes nothing."""
+        back = {partition: tp for tp, partition in self._ids.items()}
+        offsets = {back[p]: offset for p, offset in safe.items() if p in back}
+        if not offsets or self.consumer is None:
+            return
+        try:
+            await self.consumer._thread.commit(offsets)
+        except Exception as error:
+            log.info("%s: Kafka did not take the offsets (%s)", name, error)
+
+    # -- watching ------------------------------------------------------------------------------------------------------
+
+    async def refresh_references(self) -> None:
+        """Take in changed reference records every second."""
+        loop = asyncio.get_running_loop()
+        answered = True
+        while True:
+            try:
+                await loop.run_in_executor(self._commits, self._references.refresh)
+                answered = True
+            except redis.RedisError as error:
+                if answered:
+                    log.warning("Redis does not answer (%s): enrichment stands still, nothing is lost", error)
+                answered = False
+            await asyncio.sleep(1.0)
+
+    async def watch(self) -> None:
+        """End a process whose positions stand still while events wait: Faust consumers can die slowly."""
+        while True:
+            await asyncio.sleep(5.0)
+            for tp, partition in list(self._ids.items()):
+                wanted = self._lines[self._source_of[tp.topic]].wanted(partition)
+                position, since = self._moved.get(tp, (-1, time.monotonic()))
+                end = self.consumer.highwater(tp) if self.consumer is not None else None
+                if wanted != position or end is None or wanted is None or end <= wanted:
+                    self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
+                elif time.monotonic() - since > _STUCK_S:
+                    _leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", _EXIT_STUCK)
+
+
+def _latest(table: FencedTable, contract: Contract) -> Any:
+    columns = [f.column for f in contract.fields if f.column != "effective_from"]
+    return table.accepted_records(columns)
+
+
+def _leave(why: str, code: int) -> None:
+    """End the process at once: a new one starts from what the tables say, so nothing is lost or doubled."""
+    log.error("this worker ends: %s", why)
+    logging.shutdown()
+    os._exit(code)
