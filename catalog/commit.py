@@ -156,7 +156,7 @@ class _Attempt:
             raise Fenced(_explain(self._table, self._batches, stands))
         file = self._data_file(fitting)
         after = stands.advanced({b.partition: (b.first, b.next, b.gaps) for b in fitting})
-        transaction = _OneTry(self._table)
+        transaction = OneTry(self._table)
         said = {POSITIONS: after.dumps(), BATCH_ID: self.batch_id}
         if file is not None:
             said[INGESTED_AT] = str(fitting[0].rows[DAY_OF][0].value) if len(fitting[0].rows) else ""
@@ -195,7 +195,7 @@ def _explain(table: Table, batches: Sequence[PartitionBatch], stands: Positions)
     return f"{name}{where}; another worker took over. This batch is dropped; nothing was lost."
 
 
-class _OneTry(Transaction):
+class OneTry(Transaction):
     """A transaction sent once, without PyIceberg's own retry (which appends again on a new head, unvalidated), and that
     works out its metadata once a change instead of at every access (a deep copy of all snapshots)."""
 

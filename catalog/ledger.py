@@ -1,0 +1,46 @@
+"""Small tables that record what was done: appended to by whoever saw their newest state, read whole."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import CommitFailedException
+from pyiceberg.table import Table
+
+from catalog import data_files
+from catalog.client import ensure_table
+from catalog.commit import OneTry
+from catalog.schemas import Column, arrow_schema
+from lakehouse.errors import Fenced
+
+
+class Ledger:
+    """An append-only table of records; an append fails if somebody else appended since it was last read."""
+
+    def __init__(self, client: RestCatalog, name: str, columns: tuple[Column, ...], doc: str) -> None:
+        self._name = name
+        self._schema = arrow_schema(columns)
+        self._table: Table = ensure_table(client, name, columns, None, doc)
+
+    def read(self) -> list[dict[str, Any]]:
+        """All records as of now, in no order."""
+        self._table.refresh()
+        rows: list[dict[str, Any]] = self._table.scan().to_arrow().to_pylist()
+        return rows
+
+    def append(self, records: Sequence[dict[str, Any]]) -> None:
+        """Append records, asserting that the table is as last read.
+
+        Raises:
+            Fenced: somebody else appended meanwhile; nothing was written.
+        """
+        rows = pa.Table.from_pylist(list(records), schema=self._schema)
+        transaction = OneTry(self._table)
+        append = transaction.update_snapshot().merge_append()
+        append.append_data_file(data_files.write(self._table, rows, None))
+        append.commit()
+        try:
+            transaction.send()
+        except CommitFailedException as error:
+            raise Fenced(f"{self._name}: another process recorded something meanwhile; read it again") from error

@@ -1,0 +1,154 @@
+"""The record of builds, `gold.builds`: what each was to load, and what it did. A crashed build goes on by it."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from catalog.ledger import Ledger
+from catalog.offsets import Offsets, Positions
+from catalog.schemas import Column
+from lakehouse.clock import Clock, now
+from lakehouse.gold.intervals import Interval
+
+COLUMNS = (
+    Column("build_id", "long", "number of the build, from 1"),
+    Column("state", "string", "planned, then complete"),
+    Column("at", "instant", "when this was recorded"),
+    Column("plan", "string", "JSON: per table and silver source the snapshot and offsets to load from and to"),
+    Column("result", "string", "JSON: per table rows, seconds, error; checks that failed; watermarks from here on"),
+)
+DOC = "Builds of gold: one row when planned, one when complete"
+# table -> source -> interval
+Plan = dict[str, dict[str, Interval]]
+# table -> source -> (snapshot read, offsets loaded up to)
+Watermarks = dict[str, dict[str, tuple[int | None, Offsets]]]
+
+
+@dataclass
+class TableResult:
+    """What a build did to one table."""
+
+    rows: int = 0
+    seconds: float = 0.0
+    error: str | None = None
+    failed_checks: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Build:
+    """A build: its plan, and once complete its results and how far each table has come."""
+
+    build_id: int
+    plan: Plan
+    planned_at: datetime
+    results: dict[str, TableResult] | None = None
+    watermarks: Watermarks = field(default_factory=dict)
+    completed_at: datetime | None = None
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Tables that could not be loaded, with the reason."""
+        return {name: r.error for name, r in (self.results or {}).items() if r.error}
+
+    def end_of(self, source: str, table: str) -> Offsets:
+        """How far a table has taken in a source."""
+        return self.watermarks.get(table, {}).get(source, (None, {}))[1]
+
+
+class Builds:
+    """Reads and writes the record."""
+
+    def __init__(self, ledger: Ledger, clock: Clock = now) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def read(self) -> list[Build]:
+        """All builds in order."""
+        found: dict[int, Build] = {}
+        for row in sorted(self._ledger.read(), key=lambda r: (r["build_id"], r["state"] == "complete")):
+            if row["state"] == "planned":
+                found[row["build_id"]] = Build(row["build_id"], _load_plan(row["plan"]), row["at"])
+            else:
+                build = found[row["build_id"]]
+                result = json.loads(row["result"])
+                build.results = {name: TableResult(**r) for name, r in result["tables"].items()}
+                build.watermarks = _load_watermarks(result["watermarks"])
+                build.completed_at = row["at"]
+        return [found[n] for n in sorted(found)]
+
+    def record_plan(self, build_id: int, plan: Plan) -> Build:
+        """Record what a build will load.
+
+        Raises:
+            Fenced: another process recorded a build since the last `read`.
+        """
+        at = self._clock()
+        self._append(build_id, "planned", at, plan=_dump_plan(plan))
+        return Build(build_id, plan, at)
+
+    def record_complete(self, build: Build) -> None:
+        """Record that a build is complete, with its results and watermarks."""
+        assert build.results is not None
+        build.completed_at = self._clock()
+        tables = {name: asdict(r) for name, r in build.results.items()}
+        said = json.dumps({"tables": tables, "watermarks": _dump_watermarks(build.watermarks)})
+        self._append(build.build_id, "complete", build.completed_at, result=said)
+
+    def _append(self, build_id: int, state: str, at: datetime, plan: str | None = None, result: str | None = None) -> None:
+        self._ledger.append([{"build_id": build_id, "state": state, "at": at, "plan": plan, "result": result}])
+
+
+def _dump_offsets(offsets: Offsets) -> Any:
+    return json.loads(Positions(next=offsets).dumps())
+
+
+def _load_offsets(raw: Any) -> Offsets:
+    return Positions.loads(json.dumps(raw)).next
+
+
+def _dump_plan(plan: Plan) -> str:
+    return json.dumps(
+        {
+            table: {
+                source: {
+                    "snapshot_id": i.snapshot_id,
+                    "start": _dump_offsets(i.start),
+                    "end": _dump_offsets(i.end),
+                    "ingested_from": i.ingested_from.isoformat() if i.ingested_from else None,
+                }
+                for source, i in intervals.items()
+            }
+            for table, intervals in plan.items()
+        }
+    )
+
+
+def _load_plan(text: str) -> Plan:
+    return {
+        table: {
+            source: Interval(
+                source,
+                raw["snapshot_id"],
+                _load_offsets(raw["start"]),
+                _load_offsets(raw["end"]),
+                datetime.fromisoformat(raw["ingested_from"]) if raw["ingested_from"] else None,
+            )
+            for source, raw in intervals.items()
+        }
+        for table, intervals in json.loads(text).items()
+    }
+
+
+def _dump_watermarks(watermarks: Watermarks) -> Any:
+    return {
+        table: {source: [snapshot, _dump_offsets(offsets)] for source, (snapshot, offsets) in sources.items()}
+        for table, sources in watermarks.items()
+    }
+
+
+def _load_watermarks(raw: Any) -> Watermarks:
+    return {
+        table: {source: (snapshot, _load_offsets(offsets)) for source, (snapshot, offsets) in sources.items()}
+        for table, sources in raw.items()
+    }

@@ -1,0 +1,84 @@
+"""Trino as a client sees it: statements in, rows out, errors in one sentence."""
+
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import trino
+from requests.exceptions import RequestException
+from trino.exceptions import Error, TrinoConnectionError, TrinoQueryError
+
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.settings import Settings
+
+_SOURCE = "lakehouse-gold"
+_LEFTOVER_LIMIT_S = 60.0
+# Trino's own words for faults that another try may not meet.
+_PASSING = frozenset({"INTERNAL_ERROR", "INSUFFICIENT_RESOURCES", "EXTERNAL"})
+
+
+class Engine:
+    """A connection to Trino. Thread-safe: each statement has a cursor of its own."""
+
+    def __init__(self, settings: Settings, source: str = _SOURCE) -> None:
+        url = urlsplit(settings.trino_url)
+        self._url = settings.trino_url
+        self._source = source
+        self._connection = trino.dbapi.connect(
+            host=url.hostname or "127.0.0.1",
+            port=url.port or 8080,
+            user=settings.trino_user,
+            source=source,
+            catalog="iceberg",
+            schema="gold",
+            http_scheme=url.scheme or "http",
+            max_attempts=3,
+            request_timeout=60,
+        )
+
+    def run(self, sql: str) -> list[list[Any]]:
+        """Run a statement to its end and return its rows (of an insert or merge: one row, the count).
+
+        Raises:
+            Retry: Trino does not answer, or failed for a reason of its own.
+            LakehouseError: Trino refused the statement; the message is its own.
+        """
+        try:
+            cursor = self._connection.cursor()
+            cursor.execute(sql)
+            rows: list[list[Any]] = cursor.fetchall()
+            if cursor.update_type and not rows and cursor.rowcount >= 0:
+                return [[cursor.rowcount]]
+            return rows
+        except TrinoQueryError as error:
+            said = f"Trino: {error.message} ({error.error_name})"
+            raise (Retry if error.error_type in _PASSING else LakehouseError)(said) from error
+        except (TrinoConnectionError, RequestException, Error, OSError) as error:
+            raise Retry(f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?") from error
+
+    def count(self, sql: str) -> int:
+        """The single number that a query gives."""
+        return int(self.run(sql)[0][0])
+
+    def end_leftovers(self) -> None:
+        """End statements that a killed process of ours left running, and wait until they are gone.
+
+        An insert whose client is dead may still commit: before a build looks at what is loaded, none may be under way.
+
+        Raises:
+            Retry: one of them does not end.
+        """
+        deadline = time.monotonic() + _LEFTOVER_LIMIT_S
+        while left := self._running():
+            for query_id in left:
+                try:
+                    self.run(f"call system.runtime.kill_query(query_id => '{query_id}', message => 'its client is gone')")
+                except LakehouseError:
+                    continue  # it ended meanwhile
+            if time.monotonic() > deadline:
+                raise Retry(f"Trino does not end the queries {', '.join(left)}")
+            time.sleep(0.2)
+
+    def _running(self) -> list[str]:
+        mine = f"source = '{self._source}' and state not in ('FINISHED', 'FAILED') and query not like '%runtime.queries%'"
+        return [str(row[0]) for row in self.run(f"select query_id from system.runtime.queries where {mine}")]

@@ -1,0 +1,58 @@
+"""What a build takes of a silver table: rows between two vectors of offsets, as of one snapshot."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from catalog.offsets import Offsets, PartitionId
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The accepted rows of one silver table that are new to one gold table.
+
+    Attributes:
+        snapshot_id: the snapshot that is read; None if the table has none.
+        start, end: per topic id and partition the first new offset and the one after the last; a partition without a
+            start is new from its beginning.
+        ingested_from: no new row was written before it; None if that is not known.
+    """
+
+    source: str
+    snapshot_id: int | None
+    start: Offsets
+    end: Offsets
+    ingested_from: datetime | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing new."""
+        return all(self.start.get(p, 0) >= end for p, end in self.end.items())
+
+    def new(self) -> str:
+        """A relation of the new accepted rows."""
+        bound = ""
+        if self.ingested_from is not None:
+            bound = f" and ingested_at >= timestamp '{self.ingested_from:%Y-%m-%d %H:%M:%S.%f} UTC'"
+        return self._relation(_between(self.start, self.end) + bound)
+
+    def upto(self) -> str:
+        """A relation of all accepted rows up to the end."""
+        return self._relation(_between({}, self.end))
+
+    def _relation(self, condition: str) -> str:
+        if self.snapshot_id is None:
+            return f"(select * from iceberg.silver.{self.source} where false)"
+        table = f"iceberg.silver.{self.source} for version as of {self.snapshot_id}"
+        return f"(select * from {table} where not is_rejected and {condition})"
+
+
+def _between(start: Offsets, end: Offsets) -> str:
+    parts = [_range(p, start.get(p, 0), end[p]) for p in sorted(end) if start.get(p, 0) < end[p]]
+    return f"({' or '.join(parts)})" if parts else "false"
+
+
+def _range(partition: PartitionId, first: int, following: int) -> str:
+    return (
+        f"(kafka_topic_id = '{partition.topic_id}' and kafka_partition = {partition.partition}"
+        f" and kafka_offset >= {first} and kafka_offset < {following})"
+    )
