@@ -16,7 +16,7 @@ from lakehouse.settings import Settings
 KINDS = ("generated", "dimension", "fact")
 _MACROS = (
     "{% from 'functions/keys.sql' import sk, instant_text, unknown_sk, date_sk, time_sk, beginning, open_end with context %}"
-    "{% from 'functions/history.sql' import records, versions with context %}"
+    "{% from 'functions/history.sql' import counting, versions with context %}"
 )
 
 
@@ -150,12 +150,16 @@ class Renderer:
             "build_id": build_id,
             "new": lambda source: intervals[source].new(),
             "upto": lambda source: intervals[source].upto(),
-            "touched": lambda key: self._touched(model, key, intervals),
+            "touched": lambda key: self.touched(model, key, intervals),
         }
         return self._environment.from_string(_MACROS + template).render(words).strip()
 
-    def _touched(self, model: Model, key: str, intervals: Mapping[str, Interval]) -> str:
-        """Keys with new records, and keys that new events name and no member has."""
+    def touched(self, model: Model, key: str, intervals: Mapping[str, Interval]) -> str:
+        """A query of the keys with new records, and of those that new events name and no member has.
+
+        Args:
+            key: the business key's column.
+        """
         assert model.reads is not None
         parts = [f"select {key} from {intervals[model.reads].new()}"]
         for fact in self._among.values():

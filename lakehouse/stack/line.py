@@ -67,4 +67,4 @@ class Orchestrator(LineProcess):
 
     def command(self) -> list[str]:
         """Its module."""
-        return [sys.executable, "-m", "lakehouse.gold.orchestrator"]
+        return [sys.executable, "-m", "lakehouse.orchestrator"]

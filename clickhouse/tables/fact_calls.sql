@@ -1,0 +1,39 @@
+-- Dashboards ask for a time range first, then group by type or cell: event_time leads the order.
+create table if not exists gold.fact_calls
+(
+    transaction_sk UInt128 comment 'surrogate key of event type and id: its 32 hex digits as a number',
+    date_sk UInt128 comment 'day of the call, in dim_date',
+    time_sk UInt32 comment 'second of the day, in dim_time',
+    event_time DateTime64(6, 'UTC') comment 'when the call began',
+    event_type LowCardinality(String) comment 'call',
+    from_user_sk UInt128 comment 'caller, in dim_user',
+    to_user_sk UInt128 comment 'callee, in dim_user',
+    from_device_sk UInt128 comment 'handset model of the caller, in dim_device',
+    to_device_sk UInt128 comment 'handset model of the callee, in dim_device',
+    from_cell_sk UInt128 comment 'cell of the caller, in dim_cell_site',
+    to_cell_sk UInt128 comment 'cell of the callee, in dim_cell_site',
+    call_id String comment 'id that the source gave',
+    from_phone_number String comment 'caller in E.164',
+    to_phone_number String comment 'callee in E.164',
+    from_cell_site LowCardinality(Nullable(String)) comment 'cell of the caller',
+    to_cell_site LowCardinality(Nullable(String)) comment 'cell of the callee',
+    from_imei Nullable(String) comment 'handset of the caller',
+    to_imei Nullable(String) comment 'handset of the callee',
+    from_tac LowCardinality(Nullable(String)) comment 'first 8 digits of the caller''s IMEI',
+    to_tac LowCardinality(Nullable(String)) comment 'first 8 digits of the callee''s IMEI',
+    status LowCardinality(String) comment 'state of the call',
+    call_duration_seconds Int64 comment 'seconds of conversation',
+    amount Decimal(18, 4) comment 'price of the call',
+    currency LowCardinality(String) comment 'ISO 4217 code of the amount',
+    call_type LowCardinality(String) comment 'Local or International',
+    mos_score Nullable(Float64) comment 'mean opinion score',
+    jitter_ms Nullable(Float64) comment 'jitter in milliseconds',
+    packet_loss_percent Nullable(Float64) comment 'lost packets in percent',
+    kafka_topic_id LowCardinality(String) comment 'lineage: topic id',
+    kafka_partition Int32 comment 'lineage: partition',
+    kafka_offset Int64 comment 'lineage: offset',
+    kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
+    build_id Int64 comment 'build that loaded the row'
+)
+engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), call_type, from_cell_sk, event_time)
+comment 'Calls (copy of iceberg gold.fact_calls)'

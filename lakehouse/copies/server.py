@@ -1,0 +1,75 @@
+"""ClickHouse as a client sees it."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.settings import Settings
+
+_CONNECT_S, _ANSWER_S = 5, 600
+
+
+class Server:
+    """A connection to ClickHouse as the owner of the copies, or as the dashboards' reader."""
+
+    def __init__(self, settings: Settings, reader: bool = False) -> None:
+        self._settings = settings
+        self._reader = reader
+        self._client: Any = None
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            s = self._settings
+            url = urlsplit(s.clickhouse_url)
+            secret = s.clickhouse_reader_password if self._reader else s.clickhouse_password
+            self._client = clickhouse_connect.get_client(
+                host=url.hostname or "127.0.0.1",
+                port=url.port or 8123,
+                secure=url.scheme == "https",
+                username=s.clickhouse_reader if self._reader else s.clickhouse_user,
+                password=secret.get_secret_value(),
+                connect_timeout=_CONNECT_S,
+                send_receive_timeout=_ANSWER_S,
+                autogenerate_session_id=False,  # threads share the client
+            )
+        return self._client
+
+    def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query; `{name:Type}` in it is filled from the parameters.
+
+        Raises:
+            Retry: ClickHouse does not answer.
+            LakehouseError: it refused; the message is its own.
+        """
+        return list(self._call(lambda c: c.query(sql, parameters=parameters).result_rows))
+
+    def table(self, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Column names and rows of a query."""
+        result = self._call(lambda c: c.query(sql))
+        return list(result.column_names), list(result.result_rows)
+
+    def run(self, sql: str, query_id: str | None = None) -> int:
+        """Run a statement; gives the rows it wrote."""
+        settings = {"query_id": query_id} if query_id else {}
+        summary = self._call(lambda c: c.command(sql, settings=settings))
+        return int(getattr(summary, "written_rows", 0) or 0)
+
+    def _call(self, use: Any) -> Any:
+        try:
+            return use(self._connected())
+        except DatabaseError as error:
+            self._raise(error)
+        except (OperationalError, ClickHouseError, OSError) as error:
+            self._client = None
+            raise Retry(
+                f"ClickHouse at {self._settings.clickhouse_url} does not answer ({type(error).__name__});"
+                " is `lakehouse up` running?"
+            ) from error
+
+    @staticmethod
+    def _raise(error: Exception) -> None:
+        said = str(error).splitlines()[0][:500]
+        raise LakehouseError(f"ClickHouse: {said}") from error

@@ -1,0 +1,144 @@
+"""Starts builds and copies when something was committed: new silver offsets start a build, a complete build the copies.
+
+There is no schedule. A run takes all that is new when it starts; while it runs, more gathers for the next one. The process may
+be killed at any moment: what it had begun is found in `gold.builds` and `gold.copies` and goes on.
+"""
+
+import fcntl
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+from catalog import client
+from catalog.ledger import Ledger
+from catalog.snapshots import StateReader
+from lakehouse.copies.copy import Copied, Copies
+from lakehouse.copies.server import Server
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.gold.build import GoldBuilder
+from lakehouse.gold.builds import COLUMNS, DOC, Build, Builds, TableResult
+from lakehouse.gold.engine import Engine
+from lakehouse.gold.models import models
+from lakehouse.settings import Settings, settings
+
+log = logging.getLogger("lakehouse.orchestrator")
+_LOOK_S = 0.5  # between two looks at the catalog; a look costs 20 ms
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+
+
+@dataclass
+class Run:
+    """What one turn did: a build and copies, or nothing."""
+
+    build: Build | None = None
+    copied: tuple[Copied, ...] = ()
+
+
+class Orchestrator:
+    """One turn after another of: build what silver has, copy what gold has."""
+
+    def __init__(self, now: Settings) -> None:
+        catalog = client.connect(now)
+        client.ensure_namespaces(catalog)
+        states = StateReader(catalog)
+        self._settings = now
+        self.builds = Builds(Ledger(catalog, "gold.builds", COLUMNS, DOC))
+        self._builder = GoldBuilder(now, self.builds, states, Engine(now))
+        self.copies = Copies(Server(now), states)
+        self._ready = False
+
+    def turn(
+        self,
+        on_table: Callable[[str, TableResult], None] = lambda table, result: None,
+        on_copy: Callable[[Copied], None] = lambda copied: None,
+    ) -> Run:
+        """Build and copy whatever is new. One process at a time a stack: a second one waits.
+
+        Raises:
+            Retry: a server does not answer.
+        """
+        with _turn_lock(self._settings):
+            if not self._ready:
+                self._builder.create_tables()
+                self.copies.create_tables()
+                self._ready = True
+            build = self._builder.build(on_table)
+            return Run(build, self._copy(build, on_copy))
+
+    def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
+        if build is None:
+            complete = [b.build_id for b in self.builds.read() if b.results is not None]
+            newest = max(complete, default=0)
+        else:
+            newest = build.build_id
+        if newest <= self.copies.copied_build():
+            return ()
+        known = models().values()
+        facts = [m.table for m in known if m.kind == "fact"]
+        others = [m.table for m in known if m.kind != "fact"]
+        done: list[Copied] = []
+        self.copies.refresh(newest, facts, others, lambda c: (done.append(c), on_copy(c))[0])
+        return tuple(done)
+
+
+@contextmanager
+def _turn_lock(now: Settings) -> Iterator[None]:
+    """One turn at a time: gold tables have one writer."""
+    now.data_dir.mkdir(parents=True, exist_ok=True)
+    with (now.data_dir / "gold.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
+    """Take turns until told to stop; wait out what passes, report what does not."""
+    pause = _PAUSE_S
+    orchestrator: Orchestrator | None = None
+    while not stop():
+        try:
+            orchestrator = orchestrator or Orchestrator(now)
+            done = orchestrator.turn()
+            pause = _PAUSE_S
+            if done.build is not None:
+                _report(done)
+            else:
+                time.sleep(_LOOK_S)
+        except Retry as error:
+            log.warning("%s; next try in %.0f s", error, pause)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+        except LakehouseError as error:
+            log.error("%s; next try in %.0f s", error, _LONGEST_PAUSE_S)
+            time.sleep(_LONGEST_PAUSE_S)
+            orchestrator = None
+
+
+def _report(done: Run) -> None:
+    assert done.build is not None and done.build.results is not None
+    tables = ", ".join(f"{name} {r.rows:,}" for name, r in done.build.results.items())
+    copied = ", ".join(f"{c.table} {c.rows:,}" for c in done.copied)
+    log.info("build %d: %s; copied: %s", done.build.build_id, tables, copied or "nothing")
+
+
+def main() -> None:
+    """`python -m lakehouse.orchestrator`: until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("pyiceberg").setLevel(logging.WARNING)
+    asked: list[int] = []
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        if len(asked) > 1 or number == signal.SIGTERM:
+            raise SystemExit(0)  # a turn may be cut anywhere
+
+    signal.signal(signal.SIGTERM, ask)
+    signal.signal(signal.SIGINT, ask)
+    run_forever(settings(), lambda: bool(asked))
+
+
+if __name__ == "__main__":
+    main()
