@@ -118,7 +118,8 @@ def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
 
 
 def _report(done: Run) -> None:
-    assert done.build is not None and done.build.results is not None
+    assert done.build is not None
+    assert done.build.results is not None
     tables = ", ".join(f"{name} {r.rows:,}" for name, r in done.build.results.items())
     copied = ", ".join(f"{c.table} {c.rows:,}" for c in done.copied)
     log.info("build %d: %s; copied: %s", done.build.build_id, tables, copied or "nothing")

@@ -38,7 +38,7 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         return
     folder = tmp_path_factory.mktemp("stack")
     # In the foreground and tied to this process: a test run that is killed takes its stack with it.
-    options = [] if find_spec("lakehouse.gold.orchestrator") else ["--servers-only"]
+    options: list[str] = []
     process = spawn(
         [sys.executable, "-m", "lakehouse.cli.main", "up", "--free-ports", *options],
         folder / "up.log",

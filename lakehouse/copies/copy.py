@@ -47,8 +47,13 @@ class Copies:
         """The newest build of which all copies are there; 0 if none."""
         return self._recorded(ALL)[0]
 
-    def refresh(self, build_id: int, facts: Sequence[str], dimensions: Sequence[str],
-                progress: Callable[[Copied], None] = lambda copied: None) -> None:
+    def refresh(
+        self,
+        build_id: int,
+        facts: Sequence[str],
+        dimensions: Sequence[str],
+        progress: Callable[[Copied], None] = lambda copied: None,
+    ) -> None:
         """Bring all copies to a build.
 
         Args:
@@ -71,7 +76,9 @@ class Copies:
             return Copied(table, 0)
         if self._server.query(f"select 1 from gold.{table} where build_id > {recorded} limit 1"):
             log.info("%s: rows beyond build %d were left by a copy that was cut short; they go", table, recorded)
-            self._server.run(f"delete from gold.{table} where build_id > {recorded} settings lightweight_deletes_sync = 2")
+            self._server.run(
+                f"delete from gold.{table} where build_id > {recorded} settings lightweight_deletes_sync = 2"
+            )
         rows = self._insert(table, table, f"where build_id > {recorded} and build_id <= {build_id}")
         self._record(table, build_id, self._snapshot(table), rows)
         return Copied(table, rows)

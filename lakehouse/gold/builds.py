@@ -95,7 +95,9 @@ class Builds:
         said = json.dumps({"tables": tables, "watermarks": _dump_watermarks(build.watermarks)})
         self._append(build.build_id, "complete", build.completed_at, result=said)
 
-    def _append(self, build_id: int, state: str, at: datetime, plan: str | None = None, result: str | None = None) -> None:
+    def _append(
+        self, build_id: int, state: str, at: datetime, plan: str | None = None, result: str | None = None
+    ) -> None:
         self._ledger.append([{"build_id": build_id, "state": state, "at": at, "plan": plan, "result": result}])
 
 

@@ -43,18 +43,24 @@ class Engine:
             Retry: Trino does not answer, or failed for a reason of its own.
             LakehouseError: Trino refused the statement; the message is its own.
         """
+        return self.table(sql)[1]
+
+    def table(self, sql: str) -> tuple[list[str], list[list[Any]]]:
+        """Run a statement to its end: column names and rows. Raises as `run` does."""
         try:
             cursor = self._connection.cursor()
             cursor.execute(sql)
             rows: list[list[Any]] = cursor.fetchall()
             if cursor.update_type and not rows and cursor.rowcount >= 0:
-                return [[cursor.rowcount]]
-            return rows
+                return ["rows"], [[cursor.rowcount]]
+            return [c.name for c in cursor.description or ()], rows
         except TrinoQueryError as error:
             said = f"Trino: {error.message} ({error.error_name})"
             raise (Retry if error.error_type in _PASSING else LakehouseError)(said) from error
         except (TrinoConnectionError, RequestException, Error, OSError) as error:
-            raise Retry(f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?") from error
+            raise Retry(
+                f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?"
+            ) from error
 
     def count(self, sql: str) -> int:
         """The single number that a query gives."""
@@ -72,7 +78,9 @@ class Engine:
         while left := self._running():
             for query_id in left:
                 try:
-                    self.run(f"call system.runtime.kill_query(query_id => '{query_id}', message => 'its client is gone')")
+                    self.run(
+                        f"call system.runtime.kill_query(query_id => '{query_id}', message => 'its client is gone')"
+                    )
                 except LakehouseError:
                     continue  # it ended meanwhile
             if time.monotonic() > deadline:
@@ -80,5 +88,7 @@ class Engine:
             time.sleep(0.2)
 
     def _running(self) -> list[str]:
-        mine = f"source = '{self._source}' and state not in ('FINISHED', 'FAILED') and query not like '%runtime.queries%'"
+        mine = (
+            f"source = '{self._source}' and state not in ('FINISHED', 'FAILED') and query not like '%runtime.queries%'"
+        )
         return [str(row[0]) for row in self.run(f"select query_id from system.runtime.queries where {mine}")]

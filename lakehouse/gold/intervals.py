@@ -33,11 +33,11 @@ class Interval:
         bound = ""
         if self.ingested_from is not None:
             bound = f" and ingested_at >= timestamp '{self.ingested_from:%Y-%m-%d %H:%M:%S.%f} UTC'"
-        return self._relation(_between(self.start, self.end) + bound)
+        return self._relation(between(self.start, self.end) + bound)
 
     def upto(self) -> str:
         """A relation of all accepted rows up to the end."""
-        return self._relation(_between({}, self.end))
+        return self._relation(between({}, self.end))
 
     def _relation(self, condition: str) -> str:
         if self.snapshot_id is None:
@@ -46,7 +46,8 @@ class Interval:
         return f"(select * from {table} where not is_rejected and {condition})"
 
 
-def _between(start: Offsets, end: Offsets) -> str:
+def between(start: Offsets, end: Offsets) -> str:
+    """A SQL condition on lineage columns: rows from the start offsets (0 where there is none) up to the end offsets."""
     parts = [_range(p, start.get(p, 0), end[p]) for p in sorted(end) if start.get(p, 0) < end[p]]
     return f"({' or '.join(parts)})" if parts else "false"
 

@@ -101,7 +101,9 @@ def _model(path: Path) -> Model:
     raw = yaml.safe_load(path.read_text())
     sql = path.with_suffix(".sql")
     if raw.get("table") != path.stem or raw.get("kind") not in KINDS or not sql.is_file():
-        raise UsageError(f"{path}: needs `table: {path.stem}`, a kind out of {', '.join(KINDS)}, and {sql.name} beside it")
+        raise UsageError(
+            f"{path}: needs `table: {path.stem}`, a kind out of {', '.join(KINDS)}, and {sql.name} beside it"
+        )
     return Model(
         table=raw["table"],
         kind=raw["kind"],

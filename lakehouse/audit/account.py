@@ -1,0 +1,253 @@
+"""The account of every event: Kafka, bronze, silver, gold and ClickHouse, held against each other.
+
+All layers are read at the newest build whose copy is complete, each from its own engine: topics from Kafka, rows counted by
+Trino, copies counted by ClickHouse. Nothing here trusts a counter of the program (model.md, "The audit, in four lines").
+"""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from catalog.offsets import Offsets, PartitionId, Positions
+from catalog.snapshots import StateReader
+from lakehouse.copies.copy import Copies
+from lakehouse.copies.server import Server
+from lakehouse.gold.builds import Build, Builds
+from lakehouse.gold.engine import Engine
+from lakehouse.gold.intervals import between
+from lakehouse.gold.models import Model, gold, models
+from lakehouse.settings import Settings
+from streams.contract import Contract, contracts
+from streams.topics import LogRange, Topics
+
+COMPLETE, NOT_BALANCED, IN_FLIGHT = 0, 1, 3
+
+
+@dataclass
+class SourceAccount:
+    """What became of one source's messages. `gold` and `clickhouse` are None for reference data."""
+
+    produced: int = 0
+    bronze: int | None = None
+    accepted: int = 0
+    rejected: int = 0
+    duplicates: int = 0
+    in_flight: int = 0
+    lost: int = 0
+    gold: int | None = None
+    clickhouse: int | None = None
+    amount: dict[str, dict[str, str]] = field(default_factory=dict)
+    reasons: dict[str, int] = field(default_factory=dict)
+    lost_ranges: list[str] = field(default_factory=list)
+    bronze_expected: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether every message is accounted for at every layer."""
+        return not self.problems
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is on its way any more."""
+        return self.in_flight == 0 and (self.bronze is None or self.bronze == self.accepted + self.rejected)
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that scripts read."""
+        names = ("produced", "bronze", "accepted", "rejected", "duplicates", "in_flight", "lost", "gold", "clickhouse")
+        found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {
+            **found,
+            "amount": self.amount,
+            "reasons": self.reasons,
+            "balanced": self.balanced,
+            "complete": self.complete,
+            "lost_ranges": self.lost_ranges,
+            "problems": self.problems,
+        }
+
+
+@dataclass
+class Account:
+    """The account of all sources at one build."""
+
+    build_id: int
+    sources: dict[str, SourceAccount]
+    references: dict[str, SourceAccount]
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def balanced(self) -> bool:
+        """Whether all of it balances."""
+        return not self.problems and all(a.balanced for a in self._all())
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is in flight anywhere."""
+        return all(a.complete for a in self._all())
+
+    @property
+    def exit_code(self) -> int:
+        """0 complete and balanced, 1 not balanced or events lost, 3 balanced with events in flight."""
+        if not self.balanced or any(a.lost for a in self._all()):
+            return NOT_BALANCED
+        return COMPLETE if self.complete else IN_FLIGHT
+
+    def _all(self) -> list[SourceAccount]:
+        return [*self.sources.values(), *self.references.values()]
+
+    def as_json(self) -> dict[str, Any]:
+        """The form that scripts read."""
+        return {
+            "balanced": self.balanced,
+            "complete": self.complete,
+            "build_id": self.build_id,
+            "problems": self.problems,
+            "sources": {name: a.as_json() for name, a in self.sources.items()},
+            "references": {name: a.as_json() for name, a in self.references.items()},
+        }
+
+
+class Auditor:
+    """Draws up the account."""
+
+    def __init__(
+        self, settings: Settings, states: StateReader, builds: Builds, engine: Engine, server: Server, topics: Topics
+    ) -> None:
+        self._settings = settings
+        self._states = states
+        self._builds = builds
+        self._engine = engine
+        self._server = server
+        self._topics = topics
+        self._copies = Copies(server, states)
+
+    def account(self) -> Account:
+        """The account as of now.
+
+        Raises:
+            Retry: a server does not answer.
+        """
+        copied = self._copies.copied_build()
+        builds = self._builds.read()
+        build = next((b for b in builds if b.build_id == copied), None)
+        facts = {m.reads: m for m in models().values() if m.kind == "fact"}
+        result = Account(copied, {}, {}, _problems(builds, copied))
+        for name, contract in contracts().items():
+            fact = facts.get(name)
+            silver = self._states.state(f"silver.{name}").positions
+            if contract.is_event and fact is not None:
+                upto = build.end_of(name, fact.table) if build is not None else {}
+                account = self._source(contract, silver, upto)
+                self._downstream(account, fact, copied)
+                result.sources[name] = account
+            else:
+                result.references[name] = self._source(contract, silver, silver.next)
+        return result
+
+    def _source(self, contract: Contract, silver: Positions, upto: Offsets) -> SourceAccount:
+        name = contract.source
+        account = SourceAccount()
+        logs = self._logs(name, silver)
+        gaps = {p: [g for g in silver.gaps.get(p, ()) if g.first < upto.get(p, 0)] for p in logs}
+        for p, log in logs.items():
+            start = silver.start.get(p, log.start)
+            empty = sum(g.next - g.first for g in gaps[p] if not g.lost)
+            lost = [g for g in gaps[p] if g.lost]
+            account.produced += max(log.end, upto.get(p, start)) - start - empty
+            account.in_flight += max(0, log.end - upto.get(p, start))
+            account.lost += sum(g.next - g.first for g in lost)
+            account.lost_ranges += [f"{name}[{p.partition}] {g.first}..{g.next - 1}" for g in lost]
+        self._rows(contract, account, upto)
+        present = account.accepted + account.rejected
+        if account.produced != present + account.in_flight + account.lost:
+            account.problems.append(
+                f"{account.produced} produced, but {present} in silver, {account.in_flight} in flight, {account.lost} lost"
+            )
+        if name not in self._settings.bronze_off:
+            self._bronze(name, account, upto)
+        return account
+
+    def _logs(self, name: str, silver: Positions) -> dict[PartitionId, LogRange]:
+        """What each partition's log offered: of the present topic Kafka tells, of earlier ones silver."""
+        topic = self._settings.topic(name)
+        present = self._topics.partitions([topic]).get(topic, [])
+        logs = self._topics.log_ranges(topic, present) if present else {}
+        for p, following in silver.next.items():
+            logs.setdefault(p, LogRange(silver.start.get(p, 0), following))
+        return logs
+
+    def _rows(self, contract: Contract, account: SourceAccount, upto: Offsets) -> None:
+        table, where = f"iceberg.silver.{contract.source}", between({}, upto)
+        if not upto:
+            return
+        row = self._engine.run(
+            "select count_if(not is_rejected), count_if(is_rejected), count_if(rejection_reason = 'duplicate:sid')"
+            f" from {table} where {where}"
+        )[0]
+        account.accepted, account.rejected, account.duplicates = (int(n or 0) for n in row)
+        reasons = self._engine.run(
+            f"select code, count(*) from {table} cross join unnest(split(rejection_reason, ', ')) as t (code)"
+            f" where is_rejected and {where} group by code order by 2 desc, 1"
+        )
+        account.reasons = {code: int(n) for code, n in reasons}
+        if contract.amount is not None:
+            for currency, amount in self._engine.run(
+                f"select currency, sum({contract.amount}) from {table} where not is_rejected and {where} group by 1"
+            ):
+                account.amount.setdefault(currency, {})["silver"] = _money(amount)
+
+    def _bronze(self, name: str, account: SourceAccount, upto: Offsets) -> None:
+        """Bronze commits later than silver: it must hold what its own offsets say, and in the end as much as silver."""
+        stands = self._states.state(f"bronze.{name}").positions
+        there = {p: min(following, stands.next.get(p, 0)) for p, following in upto.items()}
+        counted = (
+            self._engine.count(f"select count(*) from iceberg.bronze.{name} where {between({}, there)}") if there else 0
+        )
+        account.bronze = counted
+        account.bronze_expected = sum(
+            following
+            - stands.start.get(p, 0)
+            - sum(min(g.next, following) - g.first for g in stands.gaps.get(p, ()) if g.first < following)
+            for p, following in there.items()
+            if p in stands.next
+        )
+        if counted != account.bronze_expected:
+            account.problems.append(f"bronze has {counted} rows where its offsets tell of {account.bronze_expected}")
+
+    def _downstream(self, account: SourceAccount, fact: Model, build_id: int) -> None:
+        where = f"where build_id <= {build_id}"
+        account.gold = self._engine.count(f"select count(*) from {gold(fact.table)} {where}") if build_id else 0
+        copied = self._server.query(f"select count() from gold.{fact.table} {where}") if build_id else [(0,)]
+        account.clickhouse = int(copied[0][0])
+        if not account.accepted == account.gold == account.clickhouse:
+            account.problems.append(
+                f"{account.accepted} accepted, {account.gold} in gold, {account.clickhouse} in ClickHouse"
+            )
+        if fact.has_amount and build_id:
+            sums = f"select currency, sum(amount) from {{}} {where} group by currency"
+            for layer, rows in (
+                ("gold", self._engine.run(sums.format(gold(fact.table)))),
+                ("clickhouse", self._server.query(sums.format(f"gold.{fact.table}"))),
+            ):
+                for currency, amount in rows:
+                    account.amount.setdefault(currency, {})[layer] = _money(amount)
+        for currency, layers in account.amount.items():
+            if len({layers.get(layer) for layer in ("silver", "gold", "clickhouse")}) != 1:
+                account.problems.append(f"the amounts in {currency} differ: {layers}")
+
+
+def _money(amount: Any) -> str:
+    return f"{Decimal(amount):.4f}"
+
+
+def _problems(builds: list[Build], copied: int) -> list[str]:
+    """What builds up to the copied one reported."""
+    found = []
+    newest = next((b for b in reversed(builds) if b.results is not None), None)
+    for build in builds:
+        for table, result in (build.results or {}).items():
+            found += [f"build {build.build_id}: {table}: {check}" for check in result.failed_checks]
+    if newest is not None:
+        found += [f"{table} could not be loaded: {error}" for table, error in newest.errors.items()]
+    return found

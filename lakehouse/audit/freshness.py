@@ -1,0 +1,59 @@
+"""How fresh each layer is: what it last took in, and what waits before it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from catalog import client
+from catalog.ledger import Ledger
+from catalog.snapshots import StateReader
+from lakehouse.clock import now
+from lakehouse.copies.server import Server
+from lakehouse.gold.builds import COLUMNS, DOC, Builds
+from lakehouse.settings import settings
+from streams.contract import contracts
+from streams.topics import Topics
+
+
+def layers() -> list[dict[str, Any]]:
+    """One row a layer: `layer`, `what` it last did, `at` (ISO 8601), `age_s`, and `waiting` events before it.
+
+    Raises:
+        Retry: a server does not answer.
+    """
+    catalog = client.connect(settings())
+    states = StateReader(catalog)
+    rows: list[dict[str, Any]] = []
+    waiting_for_build = 0
+    builds = Builds(Ledger(catalog, "gold.builds", COLUMNS, DOC)).read()
+    complete = [b for b in builds if b.results is not None]
+    watermarks = complete[-1].watermarks if complete else {}
+    topics = Topics(settings())
+    for name, contract in contracts().items():
+        topic = settings().topic(name)
+        present = topics.partitions([topic]).get(topic, [])
+        logs = topics.log_ranges(topic, present) if present else {}
+        silver = states.state(f"silver.{name}")
+        lag = sum(max(0, log.end - silver.positions.next.get(p, log.start)) for p, log in logs.items())
+        rows.append(_row(f"silver.{name}", "last commit", silver.committed_at, lag))
+        if contract.is_event:
+            built = next((w[name][1] for t, w in watermarks.items() if t.startswith("fact_") and name in w), {})
+            waiting_for_build += sum(
+                n - built.get(p, silver.positions.start.get(p, 0)) for p, n in silver.positions.next.items()
+            )
+    newest = complete[-1] if complete else None
+    rows.append(
+        _row("gold", f"build {newest.build_id if newest else 0}", newest and newest.completed_at, waiting_for_build)
+    )
+    copied = Server(settings()).query(
+        "select build_id, copied_at from gold.copies where table_name = '*' order by copied_at desc limit 1"
+    )
+    at = copied[0][1].replace(tzinfo=UTC) if copied else None
+    behind = (newest.build_id if newest else 0) - (int(copied[0][0]) if copied else 0)
+    rows.append(_row("clickhouse", f"build {copied[0][0] if copied else 0}", at, behind, "builds"))
+    return rows
+
+
+def _row(layer: str, what: str, at: datetime | None, waiting: int, unit: str = "events") -> dict[str, Any]:
+    age = round((now() - at).total_seconds(), 1) if at is not None else None
+    said = at.isoformat(timespec="milliseconds") if at is not None else None
+    return {"layer": layer, "what": what, "at": said, "age_s": age, "waiting": waiting, "unit": unit}

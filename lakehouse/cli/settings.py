@@ -1,0 +1,39 @@
+"""`lakehouse settings`: each value and where it comes from."""
+
+import json
+
+import click
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from lakehouse.settings import Settings, origins, settings
+
+
+@click.command("settings")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: name to value and origin.")
+@click.option("--show-secrets", is_flag=True, help="Print passwords and keys too.")
+def settings_command(as_json: bool, show_secrets: bool) -> None:
+    """Show every setting, its value and where it comes from.
+
+    A setting is read from the environment (LAKEHOUSE_ and its name in upper case), then from a `.env` file, then from the
+    running stack's own file (ports and generated secrets), then it has its default.
+    """
+    now, where = settings(), origins()
+    shown = {name: _text(getattr(now, name), show_secrets) for name in Settings.model_fields}
+    if as_json:
+        click.echo(json.dumps({name: {"value": value, "origin": where[name]} for name, value in shown.items()}))
+        return
+    table = Table()
+    for heading in ("variable", "value", "from", "meaning"):
+        table.add_column(heading, overflow="fold")
+    for name, value in shown.items():
+        table.add_row(f"LAKEHOUSE_{name.upper()}", value, where[name], Settings.model_fields[name].description or "")
+    Console().print(table)
+
+
+def _text(value: object, show_secrets: bool) -> str:
+    if isinstance(value, SecretStr):
+        secret = value.get_secret_value()
+        return secret if show_secrets else ("set" if secret else "")
+    return json.dumps(value) if isinstance(value, dict | list | tuple) else str(value)
