@@ -231,7 +231,7 @@ def _encode(events: pl.DataFrame) -> pl.DataFrame:
         *("call_duration_seconds", "status", "timestamp", "call_type"),
         pl.col("customer").alias("phone_number"),
         "customer",
-        pl.struct((pl.col("amount") / 100).alias("amount"), "currency").alias("billing_info"),
+        pl.struct((pl.col("amount") / 100).round(2).alias("amount"), "currency").alias("billing_info"),
         pl.struct("mos_score", "jitter_ms", "packet_loss_percent", "codec").alias("qos_metrics"),
         *("behavior_profile", "fraud_indicator", "risk_score", "seasonal_multiplier"),
     )
