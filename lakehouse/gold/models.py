@@ -1,6 +1,6 @@
 """The gold models: one SQL file a table with its description beside it, rendered for a build."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -128,14 +128,20 @@ def sources_of(model: Model, among: Mapping[str, Model]) -> tuple[str, ...]:
 class Renderer:
     """Turns models and checks into SQL for one build."""
 
-    def __init__(self, settings: Settings, among: Mapping[str, Model]) -> None:
+    def __init__(self, settings: Settings, among: Mapping[str, Model], name: Callable[[str], str] = gold) -> None:
+        """Prepare for these models.
+
+        Args:
+            name: how a gold table is written in SQL.
+        """
         self._among = among
+        self._gold = name
         loader = FileSystemLoader(data_folder("trino"))
         self._environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=False)
         self._fixed = {
             "time_zone": settings.time_zone,
             "weekend": ", ".join(quoted(day) for day in settings.weekend),
-            "gold": gold,
+            "gold": name,
         }
 
     def render(self, model: Model, template: str, intervals: Mapping[str, Interval], build_id: int) -> str:
@@ -171,6 +177,6 @@ class Renderer:
             listed = ", ".join(keys)
             parts.append(
                 f"select k as {key} from {intervals[fact.reads].new()} cross join unnest(array[{listed}]) as named (k)\n"
-                f"    where k is not null and k not in (select {key} from {gold(model.table)} where {key} is not null)"
+                f"    where k is not null and k not in (select {key} from {self._gold(model.table)} where {key} is not null)"
             )
         return "\n    union\n    ".join(parts)
