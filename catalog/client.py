@@ -1,6 +1,6 @@
 """The Iceberg REST catalog: connecting, namespaces, creating and evolving tables."""
 
-from functools import cache
+from functools import partial
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
@@ -12,6 +12,7 @@ from catalog.schemas import Column, by_day, iceberg_schema
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 
+_TIMEOUT_S = (5.0, 15.0)  # to connect, to answer
 NAMESPACES = ("bronze", "silver", "gold")
 # Commits a second make histories long: keep metadata files short and let each commit remove the one that fell out.
 _TABLE_PROPERTIES = {
@@ -30,7 +31,7 @@ def connect(settings: Settings) -> RestCatalog:
     """
     secret = settings.s3_secret_key.get_secret_value()
     try:
-        return RestCatalog(
+        client = RestCatalog(
             "lakehouse",
             uri=settings.catalog_url,
             warehouse=settings.catalog_warehouse,
@@ -46,18 +47,15 @@ def connect(settings: Settings) -> RestCatalog:
                 "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
             },
         )
+        # PyIceberg sets no time limit: a server that hangs would hang a worker.
+        client._session.request = partial(  # type: ignore[method-assign]
+            client._session.request, timeout=_TIMEOUT_S
+        )
+        return client
     except RequestException as error:
         raise Retry(
             f"the Iceberg catalog at {settings.catalog_url} does not answer; is `lakehouse up` running?"
         ) from error
-
-
-@cache
-def shared(settings_key: str) -> RestCatalog:  # pragma: no cover - a thin cache
-    """One client a process for the current settings."""
-    from lakehouse.settings import settings
-
-    return connect(settings())
 
 
 def ensure_namespaces(client: RestCatalog) -> None:
@@ -79,12 +77,13 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
         LakehouseError: a column stands there with another type.
     """
     schema = iceberg_schema(columns)
+    table: Table
     try:
         table = client.load_table(name)
     except NoSuchTableError:
         spec = by_day(schema, day_of) if day_of else UNPARTITIONED_PARTITION_SPEC
         try:
-            return client.create_table(
+            table = client.create_table(
                 name, schema, partition_spec=spec, properties={**_TABLE_PROPERTIES, "comment": doc}
             )
         except TableAlreadyExistsError:  # another worker was quicker

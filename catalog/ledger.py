@@ -14,6 +14,9 @@ from catalog.commit import OneTry
 from catalog.schemas import Column, arrow_schema
 from lakehouse.errors import Fenced
 
+# A record is a file: from this many on they are written together as one, so that reading stays quick.
+_FILES = 60
+
 
 class Ledger:
     """An append-only table of records; an append fails if somebody else appended since it was last read."""
@@ -37,6 +40,13 @@ class Ledger:
         """
         rows = pa.Table.from_pylist(list(records), schema=self._schema)
         transaction = OneTry(self._table)
+        snapshot = self._table.current_snapshot()
+        told = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
+        files = int(told.get("total-data-files", "0"))
+        if files >= _FILES:
+            present = self._table.scan().to_arrow().select(self._schema.names).cast(self._schema)
+            rows = pa.concat_tables([present, rows])
+            transaction.delete("true")
         append = transaction.update_snapshot().merge_append()
         append.append_data_file(data_files.write(self._table, rows, None))
         append.commit()

@@ -1,7 +1,6 @@
 """Reading back what a table holds of one partition or in all, for state that is rebuilt from the truth."""
 
 import polars as pl
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual
 from pyiceberg.table import Table
 
 from catalog.offsets import PartitionId
@@ -19,11 +18,9 @@ def last_accepted(table: Table, partition: PartitionId, before: int, count: int)
     step = count + count // 10
     while True:
         first = max(0, before - step)
-        condition = _all(
-            EqualTo("kafka_topic_id", partition.topic_id),
-            EqualTo("kafka_partition", partition.partition),
-            EqualTo("is_rejected", False),
-            GreaterThanOrEqual("kafka_offset", first),
+        condition = (
+            f"kafka_topic_id == '{partition.topic_id}' and kafka_partition == {partition.partition}"
+            f" and is_rejected == false and kafka_offset >= {first}"
         )
         found = table.scan(condition, selected_fields=("event_id", "kafka_timestamp", "kafka_offset")).to_arrow()
         frame = (
@@ -37,9 +34,5 @@ def last_accepted(table: Table, partition: PartitionId, before: int, count: int)
 def accepted_records(table: Table, columns: list[str]) -> pl.DataFrame:
     """All accepted rows of a reference table in arrival order."""
     order = ["kafka_timestamp", "kafka_partition", "kafka_offset"]
-    found = table.scan(EqualTo("is_rejected", False), selected_fields=(*columns, *order)).to_arrow()
+    found = table.scan("is_rejected == false", selected_fields=(*columns, *order)).to_arrow()
     return pl.DataFrame(pl.from_arrow(found)).sort(order).select(columns)
-
-
-def _all(*conditions: BooleanExpression) -> BooleanExpression:
-    return And(*conditions)

@@ -58,7 +58,8 @@ class StateReader:
 
     def _load(self, name: str) -> Table | None:
         try:
-            return self._client.load_table(name)
+            table: Table = self._client.load_table(name)
+            return table
         except NoSuchTableError:
             return None
         except (RESTError, RequestException) as error:

@@ -15,6 +15,7 @@ from types import FrameType
 
 from catalog import client
 from catalog.ledger import Ledger
+from catalog.maintenance import expire
 from catalog.snapshots import StateReader
 from lakehouse.copies.copy import Copied, Copies
 from lakehouse.copies.server import Server
@@ -24,9 +25,11 @@ from lakehouse.gold.builds import COLUMNS, DOC, Build, Builds, TableResult
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.models import models
 from lakehouse.settings import Settings, settings
+from streams.contract import contracts
 
 log = logging.getLogger("lakehouse.orchestrator")
 _LOOK_S = 0.5  # between two looks at the catalog; a look costs 20 ms
+_TIDY_S = 60.0
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 
@@ -49,7 +52,9 @@ class Orchestrator:
         self.builds = Builds(Ledger(catalog, "gold.builds", COLUMNS, DOC))
         self._builder = GoldBuilder(now, self.builds, states, Engine(now))
         self.copies = Copies(Server(now), states)
+        self._catalog = catalog
         self._ready = False
+        self._tidied_s = 0.0
 
     def turn(
         self,
@@ -67,7 +72,20 @@ class Orchestrator:
                 self.copies.create_tables()
                 self._ready = True
             build = self._builder.build(on_table)
-            return Run(build, self._copy(build, on_copy))
+            done = Run(build, self._copy(build, on_copy))
+            if build is not None and time.monotonic() - self._tidied_s > _TIDY_S:
+                self._tidied_s = time.monotonic()
+                self._tidy(build)
+            return done
+
+    def _tidy(self, build: Build) -> None:
+        """Keep the tables' histories short, sparing what the next build goes by. No build is under way."""
+        spared = {snapshot for sources in build.watermarks.values() for snapshot, _ in sources.values() if snapshot}
+        names = [f"{layer}.{source}" for layer in ("silver", "bronze") for source in contracts()]
+        for name in [*names, *(f"gold.{table}" for table in models()), "gold.builds"]:
+            gone = expire(self._catalog, name, spared)
+            if gone:
+                log.info("%s: %d old snapshots forgotten", name, gone)
 
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
         if build is None:
@@ -80,9 +98,7 @@ class Orchestrator:
         known = models().values()
         facts = [m.table for m in known if m.kind == "fact"]
         others = [m.table for m in known if m.kind != "fact"]
-        done: list[Copied] = []
-        self.copies.refresh(newest, facts, others, lambda c: (done.append(c), on_copy(c))[0])
-        return tuple(done)
+        return tuple(self.copies.refresh(newest, facts, others, on_copy))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ Rebuild = Callable[[Contract], pl.DataFrame]
 class References:
     """The frames by which events are enriched, one a reference source, keyed by its key column."""
 
-    def __init__(self, contracts: Mapping[str, Contract], server: "redis.Redis[bytes]") -> None:
+    def __init__(self, contracts: Mapping[str, Contract], server: redis.Redis) -> None:
         self._contracts = {name: c for name, c in contracts.items() if not c.is_event}
         self._server = server
         self._records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self._contracts}
@@ -69,7 +69,7 @@ class References:
             self._seen[source] = 0.0  # Redis was emptied: its numbers start again
         if version == self._seen[source]:
             return []
-        found = self._server.zrangebyscore(
+        found: Any = self._server.zrangebyscore(
             _name(source, "changes"), f"({self._seen[source]}", "+inf", start=0, num=_CHANGES, withscores=True
         )
         return list(found)

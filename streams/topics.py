@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from catalog.offsets import PartitionId
@@ -88,7 +89,7 @@ class Topics:
         wanted = {TopicPartition(topic, p.partition): p for p in partitions}
         bounds = []
         try:
-            for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
+            for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):  # type: ignore[no-untyped-call]
                 futures = self._admin.list_offsets(
                     dict.fromkeys(wanted, spec),
                     isolation_level=IsolationLevel.READ_COMMITTED,

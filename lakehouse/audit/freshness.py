@@ -42,7 +42,12 @@ def layers() -> list[dict[str, Any]]:
             )
     newest = complete[-1] if complete else None
     rows.append(
-        _row("gold", f"build {newest.build_id if newest else 0}", newest and newest.completed_at, waiting_for_build)
+        _row(
+            "gold",
+            f"build {newest.build_id if newest else 0}",
+            newest.completed_at if newest else None,
+            waiting_for_build,
+        )
     )
     copied = Server(settings()).query(
         "select build_id, copied_at from gold.copies where table_name = '*' order by copied_at desc limit 1"

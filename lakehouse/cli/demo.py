@@ -110,12 +110,12 @@ def _show_queries(console: Console) -> None:
         names, rows = reader.table(text)
         took = (time.perf_counter() - before) * 1000
         show_rows(console, names, rows, f"{text.splitlines()[0].removeprefix('-- ')} (ClickHouse, {took:.0f} ms)")
-    names, rows = Engine(settings(), source="lakehouse-demo").table(
+    names, reasons = Engine(settings(), source="lakehouse-demo").table(
         "select code as reason, count(*) as events from silver.calls"
         " cross join unnest(split(rejection_reason, ', ')) as t (code) where is_rejected"
         " group by code order by events desc, code limit 8"
     )
-    show_rows(console, names, rows, "Top rejection reasons (Trino on silver)")
+    show_rows(console, names, reasons, "Top rejection reasons (Trino on silver)")
 
 
 def _show_freshness(console: Console) -> None:

@@ -53,27 +53,31 @@ class Copies:
         facts: Sequence[str],
         dimensions: Sequence[str],
         progress: Callable[[Copied], None] = lambda copied: None,
-    ) -> None:
+    ) -> list[Copied]:
         """Bring all copies to a build.
 
         Args:
             build_id: the newest complete build; gold must not change meanwhile.
+        Returns:
+            the tables that were copied.
         Raises:
             Retry: a server does not answer; the next call mends what was begun.
         """
         self._end_leftovers()
-        for table in dimensions:
-            copied = self._copy_dimension(table, build_id)
+        done: list[Copied] = []
+        copies = [(self._copy_dimension, t) for t in dimensions] + [(self._copy_fact, t) for t in facts]
+        for copy, table in copies:
+            copied = copy(table, build_id)
             if copied is not None:
+                done.append(copied)
                 progress(copied)
-        for table in facts:
-            progress(self._copy_fact(table, build_id))
         self._record(ALL, build_id, 0, 0)
+        return done
 
-    def _copy_fact(self, table: str, build_id: int) -> Copied:
+    def _copy_fact(self, table: str, build_id: int) -> Copied | None:
         recorded = self._recorded(table)[0]
         if recorded >= build_id:
-            return Copied(table, 0)
+            return None
         if self._server.query(f"select 1 from gold.{table} where build_id > {recorded} limit 1"):
             log.info("%s: rows beyond build %d were left by a copy that was cut short; they go", table, recorded)
             self._server.run(

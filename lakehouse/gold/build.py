@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from catalog.offsets import Offsets
 from catalog.snapshots import StateReader, TableState
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.builds import Build, Builds, Plan, TableResult, Watermarks
@@ -109,18 +110,16 @@ class GoldBuilder:
         moved = any(not i.empty for intervals in plan.values() for i in intervals.values())
         return plan if moved else None
 
-    def _interval(
-        self, source: str, state: TableState, loaded: Mapping[str, tuple[int | None, Mapping[object, int]]]
-    ) -> Interval:
+    def _interval(self, source: str, state: TableState, loaded: Mapping[str, tuple[int | None, Offsets]]) -> Interval:
         snapshot, start = loaded.get(source, (None, {}))
         for partition, offset in start.items():
-            if state.positions.next.get(partition, 0) < offset:  # type: ignore[call-overload]
+            if state.positions.next.get(partition, 0) < offset:
                 raise LakehouseError(
                     f"silver.{source} went back: gold has its offsets up to {offset} of {partition}. Somebody rolled the"
                     " table back; gold must be built anew from it."
                 )
         since = self._states.ingested_since(f"silver.{source}", snapshot) if state.snapshot_id != snapshot else None
-        return Interval(source, state.snapshot_id, dict(start), dict(state.positions.next), since)  # type: ignore[arg-type]
+        return Interval(source, state.snapshot_id, dict(start), dict(state.positions.next), since)
 
     # -- load ----------------------------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ class Engine:
         url = urlsplit(settings.trino_url)
         self._url = settings.trino_url
         self._source = source
-        self._connection = trino.dbapi.connect(
+        self._connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
             host=url.hostname or "127.0.0.1",
             port=url.port or 8080,
             user=settings.trino_user,

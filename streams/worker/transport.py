@@ -70,6 +70,8 @@ def columns(records: list[Any], first: int, log_start: int | None) -> dict[str, 
 class BatchConsumer(driver.Consumer):
     """Faust's consumer: positions come from the tables, messages are batches, acknowledging is the driver's business."""
 
+    app: Any  # LakehouseApp, which has the assignments
+
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -79,6 +81,7 @@ class BatchConsumer(driver.Consumer):
         fetched, _ = await self._wait_next_records(timeout)
         if not fetched or self.should_stop or not self.flow_active:
             return
+        made: Any  # what `columns` made, where Faust has lists of records
         for tp, made in fetched.items():
             partition = self.app.assignments.partition_id(tp)
             if partition is None:
@@ -107,15 +110,16 @@ class BatchConsumer(driver.Consumer):
 
 
 def _message(tp: Any, batch: RawBatch, generation: int) -> ConsumerMessage:
+    value: Any = batch
     return ConsumerMessage(
         tp.topic,
         tp.partition,
         int(batch.offsets[-1]),
         float(batch.timestamps[-1]) / 1e6,
         1,
-        (),
         None,
-        batch,
+        None,
+        value,
         None,
         tp=TP(tp.topic, tp.partition),
         generation_id=generation,  # Faust drops messages of an earlier assignment
