@@ -21,10 +21,10 @@ from streams.contract import Contract
 # A comma before a closing bracket, or a bare word that DuckDB's reader takes for a number. May also match inside strings:
 # then the row takes the slow path for nothing.
 _LAX = r",\s*[}\]]|(?i:nan|inf|infinity)\s*[,}\]]"
-# A number with a point or exponent goes through a double in DuckDB; up to 15 characters that loses nothing. Doubles and money
-# are read as doubles anyway (contracts.md, "Types").
-_LOSSY_NUMBER = r"^-?[0-9]+[.eE]"
-_LOSSY_FROM_LENGTH = 16
+# A number with a point, an exponent or more than 64 bits goes through a double in DuckDB; up to 15 digits without an exponent
+# that loses nothing. Doubles and money are read as doubles anyway (contracts.md, "Types").
+_THROUGH_DOUBLE = r"^-?[0-9]+[.eE]"
+_MAY_LOSE = r"[0-9.]{17}|[0-9][eE]"
 _READ_AS_DOUBLE = frozenset({"double", "money"})
 
 
@@ -71,7 +71,7 @@ class Decoder:
         text = _as_text(values)
         plain, present = self._plain_rows(text)
         fields = self._extract(text, plain, present)
-        slow = (~plain | self._lossy(fields)).arg_true()
+        slow = (~plain | self._lossy(fields, text)).arg_true()
         if not len(slow):
             none = no_rows(len(values))
             return Decoded(none, fields, none)
@@ -103,19 +103,18 @@ class Decoder:
         if not isinstance(pairs, _Pairs):
             return _Shape(False, 0, frozenset())
         paths: list[tuple[str, ...]] = []
-        brackets = 1
+        brackets, certain = 1, True
         for name, value in pairs:
-            if name in self._contract.groups and isinstance(value, _Pairs):
+            paths.append((name,))
+            if name in self._contract.groups:
+                inner = [(name, member) for member, _ in value] if isinstance(value, _Pairs) else []
+                paths.extend(inner)
                 brackets += 1
-                paths.append((name,))
-                paths.extend((name, inner) for inner, _ in value)
-            else:
-                paths.append((name,))
+                # Without member names the shape can't tell `{}` from `[]`, null or a text.
+                certain = certain and bool(inner)
         leaves = [p for p in paths if p not in {(g,) for g in self._groups}]
         names = [self._field_of.get(p) for p in leaves]
-        plain = None not in names and len(set(names)) == len(names) and len(set(paths)) == len(paths)
-        # A group's name without an object (null, text) leaves the count of brackets short: not plain either.
-        brackets = 1 + sum(1 for p in paths if len(p) == 1 and p[0] in self._contract.groups)
+        plain = certain and None not in names and len(set(names)) == len(names) and len(set(paths)) == len(paths)
         return _Shape(plain, brackets, frozenset(leaves))
 
     def _extract(self, text: pl.Series, plain: pl.Series, present: frozenset[tuple[str, ...]]) -> dict[str, pl.Series]:
@@ -141,16 +140,14 @@ class Decoder:
             columns[f.name] = column  # type: ignore[assignment]
         return columns
 
-    def _lossy(self, fields: dict[str, pl.Series]) -> pl.Series:
+    def _lossy(self, fields: dict[str, pl.Series], text: pl.Series) -> pl.Series:
         """Rows in which a number that must be exact may have lost digits."""
-        lossy = no_rows(len(next(iter(fields.values()))))
+        suspect = no_rows(len(text))
         for f in self._contract.fields:
             column = fields[f.name]
             if f.type not in _READ_AS_DOUBLE and column.null_count() < len(column):
-                suspect = column.str.contains(_LOSSY_NUMBER).fill_null(False)
-                if suspect.any():
-                    lossy = lossy | suspect & (column.str.len_bytes() >= _LOSSY_FROM_LENGTH).fill_null(False)
-        return lossy
+                suspect = suspect | column.str.contains(_THROUGH_DOUBLE).fill_null(False)
+        return suspect & text.str.contains(_MAY_LOSE).fill_null(False) if suspect.any() else suspect
 
     def _query(self, query: str, text: pl.Series) -> pl.DataFrame:
         batch = pa.table({"j": text.to_arrow()})
