@@ -19,14 +19,23 @@ _MONEY_LIMIT = Decimal(10) ** 14
 _PLAIN_MONEY = r"^-?[0-9]{1,10}(?:\.[0-9]{1,4})?$"
 
 
+def exact(text: str) -> Decimal:
+    """A number's text as a decimal; what is beyond a decimal's exponents as something as good: huge, tiny or zero."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        mantissa, exponent = text.lower().split("e")
+        if not mantissa.strip("-0."):
+            return Decimal(0)
+        size = Decimal("1e-1000") if exponent.startswith("-") else Decimal("1e1000")
+        return size.copy_negate() if text.startswith("-") else size
+
+
 def whole(text: str) -> int | None:
     """The whole number that a number's text stands for, None if it is no whole number in 64 bits."""
     if not _NUMBER.match(text):
         return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        return None
+    number = exact(text)
     # An exponent of thousands would be expanded digit by digit: look at the size first.
     if number and number.adjusted() > 18:
         return None
@@ -81,18 +90,18 @@ def money(text: str, bare: bool) -> tuple[Decimal | None, bool, bool]:
     """
     if not _NUMBER.match(text):
         return None, False, False
-    exact = Decimal(fifteen_digits(text) if bare else text)
-    if exact and exact.adjusted() >= 15:
+    amount = exact(fifteen_digits(text) if bare else text)
+    if amount and amount.adjusted() >= 15:
         return None, False, True
     with localcontext() as precise:
         precise.prec = max(40, len(text) + 40)
         # A tiny exponent would need endless digits; below 10^-30 the rounded value is 0 either way.
-        if exact and exact.adjusted() < -30:
+        if amount and amount.adjusted() < -30:
             return Decimal("0.0000"), True, False
-        rounded = exact.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN)
+        rounded = amount.quantize(Decimal("0.0001"), rounding=ROUND_HALF_EVEN)
     if abs(rounded) >= _MONEY_LIMIT:
         return None, False, True
-    return rounded, rounded != exact, False
+    return rounded, rounded != amount, False
 
 
 def read_money(raw: Raw, field: Field, context: Context) -> Reading:
