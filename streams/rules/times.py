@@ -26,8 +26,8 @@ _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 # The zone's transitions are tabled for these years; other local times are read one by one.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
-_MIN_US = int((datetime(1, 1, 1) - _EPOCH) / _MICROSECOND)
-_MAX_US = int((datetime(9999, 12, 31, 23, 59, 59, 999999) - _EPOCH) / _MICROSECOND)
+_MIN_US = (datetime(1, 1, 1) - _EPOCH) // _MICROSECOND
+_MAX_US = (datetime(9999, 12, 31, 23, 59, 59, 999999) - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class _Transitions:
     does not exist or exists twice.
     """
 
-    doubtful: np.ndarray  # type: ignore[type-arg]
-    until: np.ndarray  # type: ignore[type-arg]
-    offset: np.ndarray  # type: ignore[type-arg]
+    doubtful: np.ndarray
+    until: np.ndarray
+    offset: np.ndarray
 
 
 @cache
