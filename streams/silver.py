@@ -17,7 +17,7 @@ from streams.decode import Decoded, Decoder
 from streams.duplicates import DuplicateWindow
 from streams.enrich import enrich
 from streams.lineage import lineage
-from streams.rules import Context
+from streams.rules import Context, Raw
 from streams.validate import Validated, extras, quality_warnings, validate
 
 DUPLICATE = "duplicate:sid"
@@ -96,7 +96,7 @@ class SilverWriter:
             decoded = self._deletions(batch, decoded, deleted)
         validated = validate(self._contract, decoded, context)
         effective = validated.columns["effective_from"]
-        absent = decoded.fields["effective_from"].is_null() | ~_holds(decoded.fields["effective_from"])
+        absent = ~Raw(decoded.fields["effective_from"]).present
         validated.columns["effective_from"] = context.kafka_timestamp.zip_with(absent & ~validated.malformed, effective)
         return validated, {"is_deleted": where(~validated.malformed, deleted)}
 
@@ -140,12 +140,6 @@ class SilverWriter:
             array = made[f.name].to_arrow() if f.name in made else traced[f.name]
             arrays.append(array if array.type == f.type else array.cast(f.type))
         return SilverBatch(pa.table(arrays, schema=self.schema), len(batch) - int(rejected.sum()))
-
-
-def _holds(json: pl.Series) -> pl.Series:
-    """Rows whose JSON text is more than white space in quotes."""
-    blank = json.str.strip_prefix('"').str.strip_suffix('"').str.strip_chars() == ""
-    return ~blank.fill_null(True)
 
 
 def _quoted(text: str) -> str:
