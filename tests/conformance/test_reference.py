@@ -1,0 +1,83 @@
+"""The engine gives what a plain reading of contracts.md gives, for messages of every kind."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.engine import KAFKA_TIME, ZONE, Message, frames, silver_rows
+from tests.conformance.messages import messages
+from tests.conformance.reference import Row, Surroundings, judge
+from tests.conformance.reference_json import comparable, read_message
+
+CELL, TAC = "CELL00001", "35846279"
+KNOWN = frames(cell_sites=[{"cell_id": CELL, "city": "Giza"}], devices=[{"tac": TAC, "brand": "Nokia"}])
+AROUND = Surroundings(KAFKA_TIME, ZoneInfo(ZONE), frozenset({CELL}), frozenset({TAC}))
+QUICK = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def _expected(row: Row, columns: dict[str, Any]) -> dict[str, Any]:
+    rest = {"is_rejected": bool(row.codes), "rejection_reason": row.reason, "quality_warnings": row.warnings or None}
+    assert row.columns.keys() <= columns.keys()
+    return {**row.columns, **rest, "extra": comparable(row.extra)}
+
+
+def _found(columns: dict[str, Any], names: Any) -> dict[str, Any]:
+    text = columns["extra"]
+    return {n: comparable(read_message(text.encode()) if text else None) if n == "extra" else columns[n] for n in names}
+
+
+def compare(source: str, sent: list[Message]) -> None:
+    rows = silver_rows(source, sent, KNOWN)
+    assert [row["kafka_offset"] for row in rows] == list(range(len(sent)))
+    accepted: set[str] = set()
+    for (key, value), row in zip(sent, rows, strict=True):
+        wanted = judge(source, value, AROUND, key)
+        if source == "calls" and not wanted.codes:
+            if wanted.columns["event_id"] in accepted:
+                wanted.codes.append("duplicate:sid")
+            accepted.add(wanted.columns["event_id"])
+        expected = _expected(wanted, row)
+        assert _found(row, expected) == expected, value
+
+
+def _of(source: str) -> Any:
+    return st.lists(messages(source), min_size=1, max_size=5)
+
+
+@QUICK
+@given(_of("calls"))
+@example([b'{"from": []}', b'{"from": "{", "sid": 1}'])  # looked like an object to the fast path
+@example([b'{"sid": 1e-400}', b'{"sid": 61.00000000000000000001}'])  # became 0 and 61 in a double
+@example([b'{"amount": "1e9999999999999999999"}', b'{"sid": 0e9999999999999999999}'])  # beyond a decimal's exponents
+@example([b'{"timestamp": "9999-12-31 23:00:00-01:00"}', b'{"timestamp": 253402300800000}'])  # the year 10000
+def test_calls_become_what_the_contract_says(sent: list[bytes | None]) -> None:
+    compare("calls", [(b"k", value) for value in sent])
+
+
+_KEYS = [
+    None,
+    b"",
+    b" ",
+    b"01012345678",
+    b" (010) 1234-5678",
+    b"12345",
+    b"35846279",
+    "٣٥٨٤٦٢٧٩".encode(),
+    b"\xff",
+    b'a"\\b',
+]
+
+
+@QUICK
+@pytest.mark.parametrize("source", ["users", "devices", "cell_sites"])
+@given(data=st.data())
+def test_reference_records_become_what_the_contract_says(source: str, data: st.DataObject) -> None:
+    values = data.draw(_of(source))
+    compare(source, [(data.draw(st.sampled_from(_KEYS)), value) for value in values])
+
+
+def test_an_escaped_blank_effective_from_is_an_absent_one() -> None:
+    compare("users", [(None, b'{"phone_number": "01012345678", "effective_from": "\\t"}')])
