@@ -1,0 +1,195 @@
+"""`make bench`: one real worker against a hand-written loop over the same topic of calls, turn by turn, in one run.
+
+Both read the whole topic each round into tables that are not there yet. README.md says what is measured and how.
+"""
+
+import json
+import signal
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+import psutil
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.table import Table
+
+from bench import peer, report
+from bench.measure import Racer, racing
+from bench.report import Bench, Measured, Round
+from bench.servers import own_servers, tuning
+from catalog.client import connect
+from catalog.snapshots import StateReader
+from lakehouse.errors import LakehouseError
+from lakehouse.settings import settings
+from sources.generate import DEFAULT_DEFECTS, Run, run
+from sources.publish import Publisher
+from streams.contract import contracts
+from streams.topics import Topics
+
+_PEER_TABLE = "bench.calls"
+# A rate below this is a fault, not a result.
+_SLOWEST_PER_S = 2_000
+_START_LIMIT_S, _LEAST_LIMIT_S = 60.0, 60.0
+
+
+@dataclass(frozen=True)
+class Race:
+    """The topic is there, the servers run: what each turn needs.
+
+    Attributes:
+        folder: for logs.
+        events: messages in the topic.
+    """
+
+    folder: Path
+    events: int
+    client: RestCatalog
+    servers: list[psutil.Process]
+
+    @property
+    def limit_s(self) -> float:
+        """How long a turn may take."""
+        return _LEAST_LIMIT_S + self.events / _SLOWEST_PER_S
+
+    def drop(self, tables: Iterable[str]) -> None:
+        """Make a turn begin with nothing."""
+        for name in tables:
+            if self.client.table_exists(name):
+                self.client.drop_table(name)
+
+    def worker(self, turn: str, sources: Iterable[str]) -> Measured:
+        """One Faust worker, until silver and bronze of these sources hold all of their topics."""
+        folder = self.folder / f"faust-{turn}"
+        command = [sys.executable, "-m", "faust", "-A", "streams.worker.app", "--datadir", str(folder), "worker"]
+        command += ["--without-web", "-l", "info"]
+        partitions = settings().kafka_partitions * len(contracts())
+        variables = {"LAKEHOUSE_CONSUMER_GROUP": f"bench-{turn}"}
+        reader = StateReader(self.client)
+        silver, bronze = ([f"{layer}.{source}" for source in sources] for layer in ("silver", "bronze"))
+        bronze = [name for name in bronze if name.split(".")[1] not in settings().bronze_off]
+        with racing(command, self.folder / f"worker-{turn}.log", variables, self.servers) as racer:
+            racer.until_assigned(r"\[\d+\] is mine from offset", partitions, _START_LIMIT_S)
+            racer.until(lambda: all(_complete(reader, name) for name in silver), self.limit_s)
+            # Bronze commits lazily: a worker that ends commits what it holds, so that no waiting is measured.
+            racer.leave()
+        late = [name for name in bronze if not _complete(reader, name)]
+        if late:
+            raise LakehouseError(f"{', '.join(late)} lacks rows after the worker's end; see {self.folder}")
+        tables = {name: self.client.load_table(name) for name in [*silver, *bronze]}
+        return _measured(racer, self.events, [tables[n] for n in silver], [tables[n] for n in bronze])
+
+    def by_hand(self, turn: str) -> Measured:
+        """The hand-written loop, until its last append has been committed."""
+        command = [sys.executable, "-m", "bench.peer", _PEER_TABLE, f"by-hand-{turn}"]
+        with racing(command, self.folder / f"by-hand-{turn}.log", {}, self.servers) as racer:
+            racer.until_assigned(peer.ASSIGNED, 1, _START_LIMIT_S)
+            racer.until(self._peer_has_read_all, self.limit_s)
+        return _measured(racer, self.events, [self.client.load_table(_PEER_TABLE)], [])
+
+    def _peer_has_read_all(self) -> bool:
+        if not self.client.table_exists(_PEER_TABLE):
+            return False
+        return int(_summary(self.client.load_table(_PEER_TABLE)).get(peer.MESSAGES, 0)) >= self.events
+
+
+def _complete(reader: StateReader, name: str) -> bool:
+    """Whether a table of the line stands at the end of its topic."""
+    topic = settings().topic(name.split(".")[1])
+    topics = Topics(settings())
+    stands = reader.state(name).positions.next
+    ends = topics.log_ranges(topic, topics.partitions([topic])[topic])
+    return all(stands.get(partition, 0) >= log.end for partition, log in ends.items() if log.end)
+
+
+def _measured(racer: Racer, events: int, first: list[Table], lazy: list[Table]) -> Measured:
+    silver_s = max(map(_committed_at, first)) - racer.seen.began
+    everything = max(map(_committed_at, [*first, *lazy]))
+    return Measured(
+        events_per_s=events / silver_s,
+        events_per_s_with_bronze=events / (everything - racer.seen.began),
+        cpu_s_per_million=racer.seen.cpu_s(everything) * 1e6 / events,
+        servers_cpu_s_per_million=racer.seen.cpu_s_of_servers(everything) * 1e6 / events,
+        peak_mb=racer.seen.peak / 1e6,
+        commits=sum(len(table.metadata.snapshots) for table in [*first, *lazy]),
+        rows=sum(int(_summary(table).get("total-records", 0)) for table in first),
+    )
+
+
+def _committed_at(table: Table) -> float:
+    snapshot = table.current_snapshot()
+    return snapshot.timestamp_ms / 1000 if snapshot is not None else 0.0
+
+
+def _summary(table: Table) -> dict[str, str]:
+    snapshot = table.current_snapshot()
+    return snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
+
+
+def _publish(plan: Run, only: str) -> None:
+    """Generate a run and send of it the events only, or the reference records only."""
+
+    class Part(Publisher):
+        def send_frame(self, source: str, messages: object) -> None:
+            if (source == "calls") == (only == "events"):
+                super().send_frame(source, messages)  # type: ignore[arg-type]
+
+    with Part() as publisher:
+        run(plan, publisher)
+
+
+def bench(events: int, rounds: int, defects: str, say: "report.Say") -> Bench:
+    """Run it all on servers of its own.
+
+    Raises:
+        LakehouseError: a server or a contestant failed; what it printed is in the message.
+    """
+    with own_servers() as folder:
+        supervisor = next(p for p in psutil.Process().children() if "bench.servers" in " ".join(p.cmdline()))
+        race = Race(folder, events, connect(settings()), supervisor.children(recursive=True))
+        plan = Run(events=events, defects=defects, run_id="bench")
+        say("reference records")
+        _publish(Run(events=1, run_id="bench"), "reference")
+        references = [name for name, contract in contracts().items() if not contract.is_event]
+        race.worker("warm", references)
+        say(f"publishing {events:,} calls")
+        _publish(plan, "events")
+        done: list[Round] = []
+        for number in range(1, rounds + 1):
+            race.drop(["silver.calls", "bronze.calls", _PEER_TABLE])
+            worker = race.worker(str(number), ["calls"])
+            if worker.rows != events:
+                raise LakehouseError(f"silver.calls holds {worker.rows:,} rows of {events:,} messages")
+            say(f"round {number}: worker  {report.line(worker)}")
+            by_hand = race.by_hand(str(number))
+            say(f"round {number}: by hand {report.line(by_hand)}")
+            done.append(Round(worker, by_hand))
+        return Bench(events, defects, datetime.now(UTC).isoformat(timespec="minutes"), report.machine(), tuning(), done)
+
+
+@click.command()
+@click.option("--events", type=click.IntRange(1_000), default=1_000_000, show_default=True, help="Calls in the topic.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Turns of each contestant.")
+@click.option("--defects", default=DEFAULT_DEFECTS, show_default=True, help="As of `lakehouse generate`.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--write", is_flag=True, help="Put the table into bench/RESULTS.md.")
+def main(events: int, rounds: int, defects: str, as_json: bool, write: bool) -> None:
+    """Race one worker, with all it does, against a hand-written loop over the same topic.
+
+    Starts servers of its own in a temporary folder on free ports and ends them; LAKEHOUSE_ variables that tune the
+    line (commit interval, buffer, partitions) are obeyed, those that say where servers are, are not.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        result = bench(events, rounds, defects, lambda text: click.echo(text, err=True))
+    except LakehouseError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(json.dumps(report.to_json(result)) if as_json else report.table(result))
+    if write:
+        click.echo(f"written: {report.write(result)}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""The bench's own servers, in a folder of its own on free ports: Kafka, SeaweedFS with the catalog, Redis.
+
+Trino and ClickHouse take no part in what is measured, and would take memory and cores from it.
+"""
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lakehouse.errors import LakehouseError
+from lakehouse.settings import settings
+from lakehouse.stack import launch
+from lakehouse.stack.process import end, spawn, tail
+from lakehouse.stack.state import StackState
+
+ROOT = Path(__file__).resolve().parent.parent
+_NEEDED = ("kafka", "seaweedfs", "redis")
+_UP_LIMIT_S, _DOWN_LIMIT_S = 180.0, 60.0
+_PREFIX = "LAKEHOUSE_"
+# How the line is tuned may be said from outside. Where servers are may not: the bench drops tables, its own only.
+_TUNING = (
+    "CACHE_DIR", "TIME_ZONE", "KAFKA_PARTITIONS", "COMMIT_INTERVAL_S", "COMMIT_BYTES", "BRONZE_INTERVAL_S", "BRONZE_OFF",
+    "BUFFER_BYTES", "DUPLICATE_WINDOW_EVENTS", "DUPLICATE_WINDOW_S",
+)  # fmt: skip
+
+
+@contextmanager
+def own_servers() -> Iterator[Path]:
+    """Run servers while the block lasts; gives their folder, which `settings()` and child processes then use.
+
+    The working folder is theirs too meanwhile, so that no `.env` file has a say.
+
+    Raises:
+        LakehouseError: they did not start.
+    """
+    before, here = dict(os.environ), Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="lakehouse-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        try:
+            _only_tuning(folder)
+            os.chdir(folder)
+            supervisor = spawn([sys.executable, "-m", "bench.servers"], folder / "servers.log", folder, {})
+            try:
+                _wait_until_up(folder, supervisor.poll)
+                settings.cache_clear()
+                yield folder
+            finally:
+                end([supervisor], _DOWN_LIMIT_S)
+        finally:
+            os.chdir(here)
+            os.environ.clear()
+            os.environ.update(before)
+            settings.cache_clear()
+
+
+def tuning() -> dict[str, str]:
+    """What the user said of how the line is tuned, by variable."""
+    names = [_PREFIX + name for name in _TUNING if name != "CACHE_DIR"]
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _only_tuning(folder: Path) -> None:
+    allowed = {_PREFIX + name for name in _TUNING}
+    for name in [name for name in os.environ if name.startswith(_PREFIX) and name not in allowed]:
+        del os.environ[name]
+    os.environ[f"{_PREFIX}DATA_DIR"] = str(folder)
+    os.environ["PYTHONPATH"] = str(ROOT)
+    os.environ["PYTHONUNBUFFERED"] = "1"
+    settings.cache_clear()
+
+
+def _wait_until_up(folder: Path, ended: Callable[[], int | None]) -> None:
+    limit = time.monotonic() + _UP_LIMIT_S
+    while time.monotonic() < limit:
+        now = StackState.read(folder)
+        if now is not None and now.phase == "up":
+            return
+        if ended() is not None:
+            message = now.message if now is not None and now.message else tail(folder / "servers.log", 30)
+            raise LakehouseError(f"the servers for the bench did not start: {message}")
+        time.sleep(0.1)
+    raise LakehouseError(f"the servers for the bench are not up after {_UP_LIMIT_S:.0f} s")
+
+
+def main() -> None:
+    """The supervisor, a process of its own that ends with the bench."""
+    site, servers = launch.prepare(free_ports=True, servers_only=True)
+    launch.run(site, [server for server in servers if server.name in _NEEDED], lambda _now: None)
+
+
+if __name__ == "__main__":
+    main()

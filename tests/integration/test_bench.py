@@ -1,0 +1,59 @@
+"""The bench runs: in small, on servers of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+
+def _start(tmp_path: Path, *options: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "bench.calls", "--events", "3000", "--rounds", "1", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # an address from outside must be left alone: this one would be refused
+        env={**os.environ, "TMPDIR": str(tmp_path), "LAKEHOUSE_KAFKA_BOOTSTRAP": "kafka.example:1"},
+    )
+
+
+def _descendants(process: "subprocess.Popen[str]") -> list[psutil.Process]:
+    return psutil.Process(process.pid).children(recursive=True)
+
+
+@pytest.mark.stack
+def test_one_command_races_both_on_the_same_topic(tmp_path: Path) -> None:
+    process = _start(tmp_path, "--json")
+    printed, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    found = json.loads(printed)
+    (pair,) = found["rounds"]
+    assert pair["worker"]["rows"] == found["events"] == 3000
+    assert 2_900 < pair["by_hand"]["rows"] < 3000, "lines that are no JSON object are dropped"
+    assert pair["worker"]["commits"] >= 2
+    for who in ("worker", "by_hand"):
+        assert all(pair[who][name] > 0 for name in ("events_per_s", "cpu_s_per_million", "peak_mb"))
+    assert not list(tmp_path.iterdir()), "its folder is gone"
+
+
+@pytest.mark.stack
+def test_ctrl_c_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    process = _start(tmp_path)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("reference")
+    running = _descendants(process)
+    assert len(running) >= 4, "supervisor, Kafka, SeaweedFS, Redis"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=90)
+    assert process.returncode != 0
+    limit = time.monotonic() + 10
+    while any(one.is_running() for one in running) and time.monotonic() < limit:
+        time.sleep(0.1)
+    assert not [one for one in running if one.is_running()]
+    assert not list(tmp_path.iterdir())
