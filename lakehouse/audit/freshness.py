@@ -21,6 +21,7 @@ def layers() -> list[dict[str, Any]]:
         Retry: a server does not answer.
     """
     catalog = client.connect(settings())
+    client.ensure_namespaces(catalog)
     states = StateReader(catalog)
     rows: list[dict[str, Any]] = []
     waiting_for_build = 0
@@ -49,13 +50,19 @@ def layers() -> list[dict[str, Any]]:
             waiting_for_build,
         )
     )
-    copied = Server(settings()).query(
-        "select build_id, copied_at from gold.copies where table_name = '*' order by copied_at desc limit 1"
-    )
+    copied = _last_copy()
     at = copied[0][1].replace(tzinfo=UTC) if copied else None
     behind = (newest.build_id if newest else 0) - (int(copied[0][0]) if copied else 0)
     rows.append(_row("clickhouse", f"build {copied[0][0] if copied else 0}", at, behind, "builds"))
     return rows
+
+
+def _last_copy() -> list[tuple[Any, ...]]:
+    """Build and time of the newest complete copy; nothing before the first."""
+    query = "select build_id, copied_at from gold.copies where table_name = '*' order by copied_at desc limit 1"
+    server = Server(settings())
+    made = server.query("select 1 from system.tables where database = 'gold' and name = 'copies'")
+    return server.query(query) if made else []
 
 
 def _row(layer: str, what: str, at: datetime | None, waiting: int, unit: str = "events") -> dict[str, Any]:
