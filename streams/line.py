@@ -73,11 +73,17 @@ class Held:
 
 
 def _gaps(batch: RawBatch, expected: int) -> list[Gap]:
-    """The ranges without an event from the expected offset on; lost where the log begins behind them."""
+    """The ranges without an event from the expected offset on; lost as far as they lie before the log's beginning."""
     before = np.concatenate(([expected - 1], batch.offsets[:-1]))
-    holes = np.flatnonzero(batch.offsets - before > 1)
     begin = batch.log_start or 0
-    return [Gap(int(before[i]) + 1, int(batch.offsets[i]), int(batch.offsets[i]) <= begin) for i in holes]
+    gaps = []
+    for i in np.flatnonzero(batch.offsets - before > 1):
+        first, following = int(before[i]) + 1, int(batch.offsets[i])
+        if first < begin:
+            gaps.append(Gap(first, min(begin, following), True))
+        if following > begin:
+            gaps.append(Gap(max(begin, first), following, False))
+    return gaps
 
 
 @dataclass

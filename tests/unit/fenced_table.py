@@ -1,0 +1,65 @@
+"""A table behind the fence, in memory: what `catalog.fenced.FencedTable` promises, without a server."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from catalog.commit import Landed, PartitionBatch
+from catalog.offsets import PartitionId, Positions
+from lakehouse.deadline import Deadline
+from lakehouse.errors import CommitUnknown, Fenced
+
+
+class MemoryTable:
+    """Rows and positions; other workers' tables are this same object."""
+
+    def __init__(self) -> None:
+        self.commits: list[pa.Table] = []
+        self.answers = True
+        self._positions = Positions()
+
+    def positions(self) -> Positions:
+        return self._positions
+
+    def append(self, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
+        """Land what follows on what is here, cut to what is missing."""
+        if not self.answers:
+            raise CommitUnknown("the catalog did not answer")
+        fitting = []
+        for batch in batches:
+            at = self._positions.next.get(batch.partition, batch.first)
+            if batch.first <= at < batch.next:
+                fitting.append(batch.since(at))
+        if not fitting:
+            raise Fenced("another worker took over")
+        self._positions = self._positions.advanced({b.partition: (b.first, b.next, b.gaps) for b in fitting})
+        rows = [b.rows for b in fitting if len(b.rows)]
+        if rows:
+            self.commits.append(pa.concat_tables(rows))
+        fenced = {b.partition for b in batches} - {b.partition for b in fitting}
+        return Landed({b.partition: b.next for b in fitting}, frozenset(fenced), sum(map(len, rows)))
+
+    def last_accepted(self, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
+        """The last accepted events before an offset."""
+        if not self.commits:
+            return pl.DataFrame(schema={"event_id": pl.String, "kafka_timestamp": pl.Datetime("us", "UTC")})
+        mine = (pl.col("kafka_topic_id") == partition.topic_id) & (pl.col("kafka_partition") == partition.partition)
+        accepted = self.frame.filter(mine & ~pl.col("is_rejected") & (pl.col("kafka_offset") < before))
+        return accepted.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All rows in commit order."""
+        return pl.DataFrame(pl.from_arrow(pa.concat_tables(self.commits)))
+
+    def offsets(self, partition: int = 0) -> list[int]:
+        """A partition's offsets as they lie in the table."""
+        if not self.commits:
+            return []
+        return self.frame.filter(pl.col("kafka_partition") == partition)["kafka_offset"].to_list()
+
+    def column(self, name: str) -> list[Any]:
+        """One column of all rows."""
+        return self.frame[name].to_list()
