@@ -34,15 +34,21 @@ class References:
         latest = records.unique(key, keep="last", maintain_order=True)
         if latest.is_empty():
             return
-        last = self._server.incrby(_name(source, "version"), len(latest))
-        pipeline = self._server.pipeline(transaction=True)
         columns = [f.column for f in self._contracts[source].fields if f.column != "effective_from"]
-        for number, row in enumerate(latest.select(columns).iter_rows(named=True), start=last - len(latest) + 1):
-            name = row[key]
+        named: dict[str, str] = {}
+        for row in latest.select(columns).iter_rows(named=True):
             attributes = {k: v if isinstance(v, str | bool | float | int | None) else str(v) for k, v in row.items()}
-            pipeline.hset(_name(source, "records"), name, json.dumps(attributes))
-            pipeline.zadd(_name(source, "changes"), {name: number})
-        pipeline.execute()
+            named[row[key]] = json.dumps(attributes)
+
+        def change(pipeline: Any) -> None:
+            version = int(pipeline.get(_name(source, "version")) or 0)
+            pipeline.multi()
+            pipeline.set(_name(source, "version"), version + len(named))
+            pipeline.hset(_name(source, "records"), mapping=named)
+            pipeline.zadd(_name(source, "changes"), {name: number for number, name in enumerate(named, version + 1)})
+
+        # Number and change appear together: a reader that saw a later number would pass over an earlier change for good.
+        self._server.transaction(change, _name(source, "version"))
 
     def refresh(self) -> bool:
         """Take in what changed since the last call; whether anything did.

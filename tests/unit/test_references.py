@@ -1,0 +1,148 @@
+"""Reference records as workers share them through Redis."""
+
+from typing import Any
+
+import fakeredis
+import polars as pl
+import pytest
+import redis
+
+from streams.contract import Contract, contracts
+from streams.references import References
+
+Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+def worker(server: fakeredis.FakeServer) -> References:
+    return References(contracts(), fakeredis.FakeRedis(server=server))
+
+
+def devices(*brands: tuple[str, str | None]) -> pl.DataFrame:
+    """Accepted records of devices as silver gives them, in arrival order."""
+    names = [f.column for f in contracts()["devices"].fields]
+    rows = [dict.fromkeys(names) | {"tac": tac, "brand": brand, "is_smartphone": True} for tac, brand in brands]
+    schema = dict.fromkeys(names, pl.String) | {"is_smartphone": pl.Boolean}
+    return pl.DataFrame(rows, schema=schema)
+
+
+def known(references: References) -> Rows:
+    return sorted(references.frames["devices"].select("tac", "brand").rows())
+
+
+def test_nothing_is_known_at_first_and_nothing_changes_without_news(server: fakeredis.FakeServer) -> None:
+    one = worker(server)
+    assert not one.refresh()
+    assert {name: frame.height for name, frame in one.frames.items()} == {"users": 0, "devices": 0, "cell_sites": 0}
+
+
+def test_two_workers_see_each_others_records(server: fakeredis.FakeServer) -> None:
+    one, other = worker(server), worker(server)
+    one.publish("devices", devices(("35846279", "Nokia")))
+    other.publish("devices", devices(("86945303", "Huawei")))
+    for each in (one, other):
+        assert each.refresh()
+        assert known(each) == [("35846279", "Nokia"), ("86945303", "Huawei")]
+        assert not each.refresh()
+
+
+def test_the_last_record_of_a_key_counts(server: fakeredis.FakeServer) -> None:
+    one = worker(server)
+    one.publish("devices", devices(("35846279", "Nokia"), ("86945303", "Huawei"), ("35846279", "HMD")))
+    one.refresh()
+    one.publish("devices", devices(("86945303", None)))
+    assert one.refresh()
+    assert known(one) == [("35846279", "HMD"), ("86945303", None)]
+
+
+def test_columns_keep_their_types(server: fakeredis.FakeServer) -> None:
+    one = worker(server)
+    site = {
+        "cell_id": "CELL00001",
+        "site_name": None,
+        "city": "Giza",
+        "region": None,
+        "latitude": 30.0,
+        "longitude": -1.5,
+    }
+    one.publish("cell_sites", pl.DataFrame([site]))
+    one.publish("devices", devices(("35846279", "Nokia")))
+    one.refresh()
+    assert one.frames["cell_sites"].row(0, named=True) == site
+    assert one.frames["devices"]["is_smartphone"].to_list() == [True]
+
+
+def test_a_worker_that_comes_later_learns_all(server: fakeredis.FakeServer) -> None:
+    worker(server).publish("devices", devices(*((f"{tac:08d}", "x") for tac in range(12_000))))
+    late = worker(server)
+    assert late.refresh()
+    assert late.frames["devices"].height == 12_000
+
+
+def test_an_empty_redis_is_filled_from_silver_once(server: fakeredis.FakeServer) -> None:
+    asked = []
+
+    def rebuild(contract: Contract) -> pl.DataFrame:
+        asked.append(contract.source)
+        return devices(("35846279", "Nokia"), ("35846279", "HMD")) if contract.source == "devices" else pl.DataFrame()
+
+    one = worker(server)
+    one.warm(rebuild)
+    one.refresh()
+    assert known(one) == [("35846279", "HMD")]
+    assert sorted(asked) == ["cell_sites", "devices", "users"]
+    worker(server).warm(rebuild)
+    assert asked.count("devices") == 1
+
+
+def test_after_redis_was_emptied_old_records_stay_and_new_ones_are_seen(server: fakeredis.FakeServer) -> None:
+    one = worker(server)
+    one.publish("devices", devices(("35846279", "Nokia"), ("86945303", "Huawei")))
+    one.refresh()
+    fakeredis.FakeRedis(server=server).flushall()
+    assert not one.refresh()
+    worker(server).publish("devices", devices(("99999999", "Fairphone")))
+    assert one.refresh()
+    assert known(one) == [("35846279", "Nokia"), ("86945303", "Huawei"), ("99999999", "Fairphone")]
+
+
+def test_without_redis_the_frames_stay_as_they_were(server: fakeredis.FakeServer) -> None:
+    one = worker(server)
+    one.publish("devices", devices(("35846279", "Nokia")))
+    one.refresh()
+    server.connected = False
+    with pytest.raises(redis.RedisError):
+        one.refresh()
+    assert known(one) == [("35846279", "Nokia")]
+
+
+def test_a_record_published_while_another_worker_publishes_is_not_passed_over(server: fakeredis.FakeServer) -> None:
+    """A reader must never see a change's number before the change itself."""
+    reader = worker(server)
+
+    class Slow(fakeredis.FakeRedis):
+        """A connection that is overtaken by another worker just before it sends its records."""
+
+        overtaken = False
+
+        def pipeline(self, *arguments: Any, **options: Any) -> Any:
+            made = super().pipeline(*arguments, **options)
+            execute = made.execute
+
+            def after_the_other(*rest: Any, **more: Any) -> Any:
+                if not Slow.overtaken:
+                    Slow.overtaken = True
+                    worker(server).publish("devices", devices(("86945303", "Huawei")))
+                    reader.refresh()
+                return execute(*rest, **more)
+
+            made.execute = after_the_other
+            return made
+
+    References(contracts(), Slow(server=server)).publish("devices", devices(("35846279", "Nokia")))
+    reader.refresh()
+    assert known(reader) == [("35846279", "Nokia"), ("86945303", "Huawei")]
