@@ -119,9 +119,9 @@ class Decoder:
 
     def _extract(self, text: pl.Series, plain: pl.Series, present: frozenset[tuple[str, ...]]) -> dict[str, pl.Series]:
         """The JSON text of each field in the plain rows, null elsewhere."""
-        empty = nulls(len(text), pl.String) if len(present) < len(self._named) else None
+        empty = nulls(len(text), pl.String)
         if not present or not plain.any():
-            return {f.name: empty for f in self._contract.fields}  # type: ignore[misc]
+            return {f.name: empty for f in self._contract.fields}
         structure: dict[str, Any] = {}
         for path in sorted(present):
             target = structure.setdefault(path[0], {}) if len(path) > 1 else structure
@@ -136,8 +136,8 @@ class Decoder:
             spelt = [groups[p[0]][p[1]] if len(p) > 1 else rows[p[0]] for p in f.paths if p in present]
             column = spelt[0] if spelt else empty
             for other in spelt[1:]:
-                column = column.zip_with(column.is_not_null(), other)  # type: ignore[union-attr]
-            columns[f.name] = column  # type: ignore[assignment]
+                column = column.zip_with(column.is_not_null(), other)
+            columns[f.name] = column
         return columns
 
     def _lossy(self, fields: dict[str, pl.Series], text: pl.Series) -> pl.Series:
