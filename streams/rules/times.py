@@ -139,7 +139,7 @@ def _read_locals(text: pl.Series, zone_name: str) -> tuple[pl.Series, pl.Series]
 
 
 def read_time(raw: Raw, field: Field, context: Context) -> Reading:
-    """An instant: local text, text with an offset, or epoch milliseconds. Unreadable text stays in `remains`."""
+    """An instant: local text, text with an offset, or epoch milliseconds. A timestamp's unreadable text is in `remains`."""
     zone = ZoneInfo(context.time_zone)
     micros, doubt = _read_locals(raw.text, context.time_zone)
     rows = (raw.text.is_not_null() & micros.is_null()).arg_true()
@@ -152,8 +152,10 @@ def read_time(raw: Raw, field: Field, context: Context) -> Reading:
         micros = put(micros, rows, (None if n is None or n < 0 else _milliseconds(str(n)) for n in numbers))
     value = micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     wrong = raw.present & value.is_null()
-    remains = where(wrong & raw.quoted, raw.text)
-    return Reading(value, {"invalid": wrong}, unfit=wrong & ~raw.quoted, warnings={"dst": doubt}, remains=remains)
+    reading = Reading(value, {"invalid": wrong}, unfit=wrong, warnings={"dst": doubt})
+    if field.name == "timestamp":
+        reading.unfit, reading.remains = wrong & ~raw.quoted, where(wrong & raw.quoted, raw.text)
+    return reading
 
 
 def read_date(raw: Raw, field: Field, context: Context) -> Reading:
@@ -192,9 +194,5 @@ def read_effective_from(raw: Raw, field: Field, context: Context) -> Reading:
     if dates.any():
         rows = dates.arg_true()
         midnights = put(raw.json, rows, '"' + raw.text.gather(rows) + ' 00:00:00"')
-        reading = read_time(Raw(midnights), field, context)
-    else:
-        reading = read_time(raw, field, context)
-    reading.unfit = raw.present & reading.value.is_null()
-    reading.remains = None
-    return reading
+        return read_time(Raw(midnights), field, context)
+    return read_time(raw, field, context)
