@@ -84,18 +84,11 @@ def _verdicts(
 ) -> list[tuple[str, pl.Series]]:
     """A field's codes: at most one a row, the first of missing, type, invalid, domain, range."""
     found: list[tuple[str, pl.Series]] = []
-    if f.required:
-        found.append((f"missing:{f.name}", ~raw.present))
-    elif f.required_if is not None:
-        other = result.columns[contract[f.required_if.field].column]
-        found.append((f"missing:{f.name}", ~raw.present & (other == f.required_if.value).fill_null(False)))
+    needed = _needed(contract, f, result, len(raw))
+    if needed is not None:
+        found.append((f"missing:{f.name}", ~raw.present & needed))
     if not f.required and not f.ruled:
-        unreadable = list(reading.unreadable.values())
-        if reading.out_of_range is not None:
-            unreadable.append(reading.out_of_range)
-        for rows in unreadable:
-            if rows.any():
-                reading.warnings["type"] = reading.warnings.get("type", no_rows(len(raw))) | rows
+        found += _lenient(f, reading, needed)
         return found
     for word in ("type", "invalid", "domain"):
         if word in reading.unreadable:
@@ -108,6 +101,34 @@ def _verdicts(
         beyond = reading.out_of_range if beyond is None else beyond | reading.out_of_range
     if beyond is not None:
         found.append((f"range:{f.name}", beyond))
+    return found
+
+
+def _needed(contract: Contract, f: Field, result: Validated, count: int) -> pl.Series | None:
+    """Rows in which the field is required; None where it never is."""
+    if f.required:
+        return ~no_rows(count)
+    if f.required_if is None:
+        return None
+    other = result.columns[contract[f.required_if.field].column]
+    return (other == f.required_if.value).fill_null(False)
+
+
+def _lenient(f: Field, reading: Reading, needed: pl.Series | None) -> list[tuple[str, pl.Series]]:
+    """Codes of an optional field without a rule: what can't be read is a warning, but where the condition requires it."""
+    unreadable = dict(reading.unreadable)
+    if reading.out_of_range is not None:
+        unreadable["range"] = reading.out_of_range
+    found: list[tuple[str, pl.Series]] = []
+    for word, rows in unreadable.items():
+        if not rows.any():
+            continue
+        optional = rows
+        if needed is not None:
+            found.append((f"{word}:{f.name}", rows & needed))
+            optional = rows & ~needed
+        before = reading.warnings.get("type")
+        reading.warnings["type"] = optional if before is None else before | optional
     return found
 
 
