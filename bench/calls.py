@@ -146,6 +146,7 @@ def bench(events: int, rounds: int, defects: str, say: "report.Say") -> Bench:
     Raises:
         LakehouseError: a server or a contestant failed; what it printed is in the message.
     """
+    machine = report.machine()
     with own_servers() as folder:
         supervisor = next(p for p in psutil.Process().children() if "bench.servers" in " ".join(p.cmdline()))
         race = Race(folder, events, connect(settings()), supervisor.children(recursive=True))
@@ -166,7 +167,7 @@ def bench(events: int, rounds: int, defects: str, say: "report.Say") -> Bench:
             by_hand = race.by_hand(str(number))
             say(f"round {number}: by hand {report.line(by_hand)}")
             done.append(Round(worker, by_hand))
-        return Bench(events, defects, datetime.now(UTC).isoformat(timespec="minutes"), report.machine(), tuning(), done)
+        return Bench(events, defects, datetime.now(UTC).isoformat(timespec="minutes"), machine, tuning(), done)
 
 
 @click.command()

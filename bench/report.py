@@ -70,10 +70,10 @@ class Bench:
 
 
 def machine() -> str:
-    """What the numbers depend on."""
+    """What the numbers depend on; asked before the bench itself is a load."""
     memory = psutil.virtual_memory().total / 1e9
-    load = os.getloadavg()[1]
-    return f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}, load {load:.1f}"
+    load = os.getloadavg()[0]
+    return f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}, load {load:.1f} at the start"
 
 
 def line(one: Measured) -> str:
