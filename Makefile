@@ -22,11 +22,12 @@ demo: setup ## start the stack, send 200,000 calls through the whole line, show 
 test: setup ## run all tests, on real servers that the tests start and end
 	$(BIN)/python -m pytest
 
-lint: setup ## ruff, mypy --strict, import rules
+lint: setup ## ruff, mypy --strict, import rules, sizes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/unit/test_style.py
 
 bench: setup ## one worker against a hand-written loop on a million calls
 	$(BIN)/python -m bench.calls

@@ -12,7 +12,7 @@ import pytest
 from streams.contract import contracts
 from tests.conformance.engine import Message, silver_rows
 
-SAMPLES = Path(__file__).parent / "samples.ndjson"
+SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "events.ndjson"
 CASES: list[dict[str, Any]] = [json.loads(line) for line in SAMPLES.read_text().splitlines()]
 SOURCES = sorted(set(contracts()) & {case["source"] for case in CASES})
 
