@@ -341,6 +341,20 @@ def test_accepted_reference_records_are_shared_once_they_are_in_silver() -> None
     assert references.frames["devices"].select("tac", "brand").rows() == [("35846279", "Nokia")]
 
 
+def test_records_of_a_partition_that_was_taken_over_are_shared_by_its_new_owner_only() -> None:
+    references, silver = References(contracts(), fakeredis.FakeRedis()), MemoryTable()
+    former, new = line(silver, source="devices", references=references), line(silver, source="devices")
+    former.assign({P0: 0, P1: 0})
+    former.add(raw({0: b'{"tac": "11111111"}'}))
+    former.add(raw({0: b'{"tac": "22222222"}'}, P1))
+    new.assign({P0: 0})
+    new.add(raw({0: b'{"tac": "11111111"}'}))
+    new.flush(SOON)
+    assert former.flush(SOON).dropped == {P0}
+    references.refresh()
+    assert references.frames["devices"]["tac"].to_list() == ["22222222"]
+
+
 SENT: dict[int, bytes | None] = dict(
     enumerate(
         [call("A"), call("B"), call("A"), None, b"", call("C", amount=-1), call("C"), b"{}{}", call("B"),
