@@ -45,6 +45,8 @@ class PartitionBatch:
         first, next: the half-open span of offsets that the batch accounts for.
         rows: its rows in table order, sorted by `kafka_offset`; may be none where the span holds no event.
         gaps: ranges in the span that hold no event.
+        start: where a partition that the table does not know begins; None if the table knew it when it was assigned, and
+            so must know it still.
     """
 
     partition: PartitionId
@@ -52,6 +54,7 @@ class PartitionBatch:
     next: int
     rows: pa.Table
     gaps: tuple[Gap, ...] = ()
+    start: int | None = None
 
     def since(self, offset: int) -> "PartitionBatch":
         """The part from an offset on."""
@@ -59,7 +62,7 @@ class PartitionBatch:
             return self
         rows = self.rows.filter(pc.greater_equal(self.rows["kafka_offset"], offset))
         gaps = tuple(Gap(max(g.first, offset), g.next, g.lost) for g in self.gaps if g.next > offset)
-        return PartitionBatch(self.partition, offset, self.next, rows, gaps)
+        return PartitionBatch(self.partition, offset, self.next, rows, gaps, self.start)
 
 
 @dataclass(frozen=True)
@@ -159,7 +162,7 @@ class _Attempt:
         transaction = OneTry(self._table)
         said = {POSITIONS: after.dumps(), BATCH_ID: self.batch_id}
         if file is not None:
-            said[INGESTED_AT] = str(fitting[0].rows[DAY_OF][0].value) if len(fitting[0].rows) else ""
+            said[INGESTED_AT] = str(next(b.rows[DAY_OF][0].value for b in fitting if len(b.rows)))
         append = transaction.update_snapshot(snapshot_properties=said).merge_append()
         if file is not None:
             append.append_data_file(file)
@@ -182,7 +185,8 @@ def _fit(batch: PartitionBatch, stands: Positions) -> PartitionBatch | None:
     """The part of a batch that the table lacks, if it follows on what is there; None if it must not land."""
     at = stands.next.get(batch.partition)
     if at is None:
-        return batch
+        # Unknown to the table: only the very first batch may land, or what came before it would be lost unseen.
+        return batch if batch.first == batch.start else None
     return batch.since(at) if batch.first <= at < batch.next else None
 
 

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 
 import polars as pl
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import RESTError
 from pyiceberg.table import Table
-from requests.exceptions import RequestException
 
 from catalog import scan
 from catalog.client import ensure_table
 from catalog.commit import DAY_OF, Landed, PartitionBatch, append_fenced, positions
+from catalog.faults import answering
 from catalog.offsets import PartitionId, Positions
 from catalog.schemas import Column
 from lakehouse.deadline import Deadline
-from lakehouse.errors import Retry
 
 
 class FencedTable:
@@ -39,10 +37,8 @@ class FencedTable:
         Raises:
             Retry: the catalog does not answer.
         """
-        try:
+        with answering(self.name):
             self._table.refresh()
-        except (RESTError, RequestException) as error:
-            raise Retry(f"{self.name}: the catalog does not answer ({error}); trying again") from error
         return positions(self._table)
 
     def append(self, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
@@ -51,10 +47,12 @@ class FencedTable:
 
     def last_accepted(self, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
         """See `scan.last_accepted`."""
-        self._table.refresh()
-        return scan.last_accepted(self._table, partition, before, count)
+        with answering(self.name):
+            self._table.refresh()
+            return scan.last_accepted(self._table, partition, before, count)
 
     def accepted_records(self, columns: list[str]) -> pl.DataFrame:
         """See `scan.accepted_records`."""
-        self._table.refresh()
-        return scan.accepted_records(self._table, columns)
+        with answering(self.name):
+            self._table.refresh()
+            return scan.accepted_records(self._table, columns)

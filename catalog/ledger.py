@@ -11,6 +11,7 @@ from pyiceberg.table import Table
 from catalog import data_files
 from catalog.client import ensure_table
 from catalog.commit import OneTry
+from catalog.faults import answering
 from catalog.schemas import Column, arrow_schema
 from lakehouse.errors import Fenced
 
@@ -24,13 +25,15 @@ class Ledger:
     def __init__(self, client: RestCatalog, name: str, columns: tuple[Column, ...], doc: str) -> None:
         self._name = name
         self._schema = arrow_schema(columns)
-        self._table: Table = ensure_table(client, name, columns, None, doc)
+        with answering(name):
+            self._table: Table = ensure_table(client, name, columns, None, doc)
 
     def read(self) -> list[dict[str, Any]]:
         """All records as of now, in no order."""
-        self._table.refresh()
-        rows: list[dict[str, Any]] = self._table.scan().to_arrow().to_pylist()
-        return rows
+        with answering(self._name):
+            self._table.refresh()
+            rows: list[dict[str, Any]] = self._table.scan().to_arrow().to_pylist()
+            return rows
 
     def append(self, records: Sequence[dict[str, Any]]) -> None:
         """Append records, asserting that the table is as last read.
@@ -38,19 +41,22 @@ class Ledger:
         Raises:
             Fenced: somebody else appended meanwhile; nothing was written.
         """
-        rows = pa.Table.from_pylist(list(records), schema=self._schema)
-        transaction = OneTry(self._table)
-        snapshot = self._table.current_snapshot()
-        told = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
-        files = int(told.get("total-data-files", "0"))
-        if files >= _FILES:
-            present = self._table.scan().to_arrow().select(self._schema.names).cast(self._schema)
-            rows = pa.concat_tables([present, rows])
-            transaction.delete("true")
-        append = transaction.update_snapshot().merge_append()
-        append.append_data_file(data_files.write(self._table, rows, None))
-        append.commit()
-        try:
-            transaction.send()
-        except CommitFailedException as error:
-            raise Fenced(f"{self._name}: another process recorded something meanwhile; read it again") from error
+        with answering(self._name):
+            rows = pa.Table.from_pylist(list(records), schema=self._schema)
+            transaction = OneTry(self._table)
+            snapshot = self._table.current_snapshot()
+            told = (
+                snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
+            )
+            files = int(told.get("total-data-files", "0"))
+            if files >= _FILES:
+                present = self._table.scan().to_arrow().select(self._schema.names).cast(self._schema)
+                rows = pa.concat_tables([present, rows])
+                transaction.delete("true")
+            append = transaction.update_snapshot().merge_append()
+            append.append_data_file(data_files.write(self._table, rows, None))
+            append.commit()
+            try:
+                transaction.send()
+            except CommitFailedException as error:
+                raise Fenced(f"{self._name}: another process recorded something meanwhile; read it again") from error

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import NoSuchTableError, RESTError
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
-from requests.exceptions import RequestException
 
 from catalog.commit import INGESTED_AT, positions
+from catalog.faults import answering
 from catalog.offsets import Positions
-from lakehouse.errors import Retry
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,14 +52,15 @@ class StateReader:
             earliest.extend([int(said)] if said else [])
             parent = snapshot.parent_snapshot_id
             snapshot = table.snapshot_by_id(parent) if parent is not None else None
+            if snapshot is None and parent is not None:
+                return None  # expired: what it added is not known
         reached = (snapshot.snapshot_id if snapshot is not None else None) == snapshot_id
         return _EPOCH + timedelta(microseconds=min(earliest)) if earliest and reached else None
 
     def _load(self, name: str) -> Table | None:
         try:
-            table: Table = self._client.load_table(name)
-            return table
+            with answering(name):
+                table: Table = self._client.load_table(name)
+                return table
         except NoSuchTableError:
             return None
-        except (RESTError, RequestException) as error:
-            raise Retry(f"the Iceberg catalog does not answer ({error})") from error

@@ -23,6 +23,8 @@ class RawBatch:
         keys, values: binary arrays, null where the message has none.
         headers: per message, or None where no message has any.
         log_start: where the partition's log begins, if that was asked because offsets are missing.
+        end: the consumer's position after it, where that is beyond the last message (markers, compaction); a batch may
+            consist of nothing else.
     """
 
     topic: str
@@ -34,6 +36,7 @@ class RawBatch:
     values: pa.Array
     headers: pa.Array | None = None
     log_start: int | None = None
+    end: int | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -45,8 +48,8 @@ class RawBatch:
 
     @property
     def next(self) -> int:
-        """The offset after the last message."""
-        return int(self.offsets[-1]) + 1
+        """The offset after what the batch accounts for."""
+        return self.end if self.end is not None else int(self.offsets[-1]) + 1
 
     def since(self, offset: int) -> "RawBatch":
         """The messages from an offset on."""
@@ -63,4 +66,5 @@ class RawBatch:
             self.values.slice(cut),
             None if self.headers is None else self.headers.slice(cut),
             self.log_start,
+            self.end,
         )

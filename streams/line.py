@@ -10,6 +10,7 @@
 `add` may run in several threads, one at a time a partition; `flush` runs beside it, one at a time.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,7 @@ from queue import SimpleQueue
 import numpy as np
 import polars as pl
 import pyarrow as pa
+import redis
 
 from catalog.commit import PartitionBatch
 from catalog.fenced import FencedTable
@@ -35,6 +37,8 @@ from streams.lineage import stamped
 from streams.references import References
 from streams.silver import SilverWriter
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Held:
@@ -43,10 +47,12 @@ class Held:
     Attributes:
         first: the offset after what the table holds; where the next commit begins.
         next: the offset after what is held.
+        start: where the partition begins, if the table did not know it when it was assigned.
     """
 
     first: int
     next: int
+    start: int | None = None
     rows: list[pa.Table] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
@@ -67,18 +73,24 @@ class Held:
         if self.next == self.first:
             return None
         rows = stamped(pa.concat_tables(self.rows), at) if self.rows else pa.table({})  # type: ignore[arg-type]
-        batch = PartitionBatch(partition, self.first, self.next, rows, tuple(self.gaps))
+        batch = PartitionBatch(partition, self.first, self.next, rows, tuple(self.gaps), self.start)
         self.first, self.rows, self.gaps = self.next, [], []
         return batch
 
 
+def _nothing_held(stands: int | None, start: int) -> Held:
+    """The state of a partition at its assignment, by what the table says (None: it does not know it)."""
+    return Held(start, start, start) if stands is None else Held(stands, stands)
+
+
 def _gaps(batch: RawBatch, expected: int) -> list[Gap]:
     """The ranges without an event from the expected offset on; lost as far as they lie before the log's beginning."""
-    before = np.concatenate(([expected - 1], batch.offsets[:-1]))
+    before = np.concatenate(([expected - 1], batch.offsets))
+    after = np.concatenate((batch.offsets, [batch.next]))
     begin = batch.log_start or 0
     gaps = []
-    for i in np.flatnonzero(batch.offsets - before > 1):
-        first, following = int(before[i]) + 1, int(batch.offsets[i])
+    for i in np.flatnonzero(after - before > 1):
+        first, following = int(before[i]) + 1, int(after[i])
         if first < begin:
             gaps.append(Gap(first, min(begin, following), True))
         if following > begin:
@@ -94,6 +106,7 @@ class _Partition:
     bronze: Held | None
     window: DuplicateWindow | None = None
     nbytes: int = 0
+    bronze_nbytes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -167,16 +180,13 @@ class Line:
             Retry: the catalog does not answer.
         """
         stands = self._silver.positions().next
-        stands_bronze = self._bronze.positions().next if self._bronze is not None else {}
+        stands_bronze = self._bronze.positions().next if self._bronze is not None else None
         read_from: Offsets = {}
         for partition, start in starts.items():
-            at = stands.get(partition, start)
-            kept = None
-            if self._bronze is not None:
-                bronze_at = stands_bronze.get(partition, start)
-                kept = Held(bronze_at, bronze_at)
-            self._partitions[partition] = _Partition(Held(at, at), kept)
-            read_from[partition] = at if kept is None else min(at, kept.first)
+            kept = None if stands_bronze is None else _nothing_held(stands_bronze.get(partition), start)
+            state = _Partition(_nothing_held(stands.get(partition), start), kept)
+            self._partitions[partition] = state
+            read_from[partition] = state.wanted
         return read_from
 
     def discard(self, partitions: Iterable[PartitionId]) -> None:
@@ -191,7 +201,7 @@ class Line:
             False if the batch does not follow on what is held: the reader is ahead and must seek back (see `wanted`).
         """
         state = self._partitions.get(batch.partition)
-        if state is None or not len(batch):
+        if state is None:
             return True
         if batch.first > state.wanted:
             return False
@@ -201,17 +211,18 @@ class Line:
                 if state.window is None:
                     state.window = self._remembered(batch.partition, state.silver.next)
                 fresh = state.silver.accept(batch)
-                if fresh is not None:
+                if fresh is not None and len(fresh):
                     made = writer.rows(fresh, state.window, self._references.frames)
                     state.silver.rows.append(made.rows)
                     state.nbytes += fresh.nbytes
                 if state.bronze is not None:
                     fresh = state.bronze.accept(batch)
-                    if fresh is not None:
+                    if fresh is not None and len(fresh):
                         state.bronze.rows.append(bronze.rows(fresh))
+                        state.bronze_nbytes += fresh.nbytes
         except BaseException:
             # Half a batch may be in: this partition must be read again.
-            self._partitions.pop(batch.partition, None)
+            self._drop(batch.partition, state)
             raise
         finally:
             self._writers.put(writer)
@@ -241,39 +252,64 @@ class Line:
             deadline: until when commits may be tried.
             bronze_too: commit bronze whether due or not.
         """
-        with self._flushing:
+        # A flush that waited for another one until its time was up must not touch what came meanwhile.
+        if not self._flushing.acquire(timeout=deadline.left_s):
+            return Flushed({})
+        try:
+            if deadline.passed:
+                return Flushed({})
             flushed = self._commit(self._silver, lambda p: p.silver, deadline)
-            dropped, reasons = set(flushed.dropped), list(flushed.reasons)
-            self.discard(flushed.dropped)
-            if self._bronze is not None and (bronze_too or time.monotonic() >= self._bronze_due_s):
+            dropped, reasons = flushed.dropped, flushed.reasons
+            if self._bronze is not None and (bronze_too or self._bronze_is_due):
                 kept = self._commit(self._bronze, lambda p: p.bronze, deadline)
-                self.discard(kept.dropped)
-                dropped |= kept.dropped
-                reasons += kept.reasons
+                dropped, reasons = dropped | kept.dropped, reasons + kept.reasons
                 self._bronze_due_s = time.monotonic() + self._settings.bronze_interval_s
-            return Flushed(self._safe(), frozenset(dropped), tuple(reasons), flushed.rows)
+            return Flushed(self._safe(), dropped, reasons, flushed.rows)
+        finally:
+            self._flushing.release()
+
+    @property
+    def _bronze_is_due(self) -> bool:
+        held = sum(p.bronze_nbytes for p in self._partitions.values())
+        return time.monotonic() >= self._bronze_due_s or held >= self._settings.commit_bytes
 
     def _commit(self, table: FencedTable, held: Callable[[_Partition], Held | None], deadline: Deadline) -> Flushed:
         taken: list[PartitionBatch] = []
+        states: dict[PartitionId, _Partition] = {}
         at = self._clock()
         for partition, state in list(self._partitions.items()):
             with state.lock:
                 holding = held(state)
                 batch = holding.take(partition, at) if holding is not None else None
-                if batch is not None and holding is state.silver:
-                    state.nbytes = 0
                 if batch is not None:
                     taken.append(batch)
+                    states[partition] = state
+                    if holding is state.silver:
+                        state.nbytes = 0
+                    else:
+                        state.bronze_nbytes = 0
         if not taken:
             return Flushed({})
         try:
             landed = table.append(taken, deadline)
-        except (Fenced, CommitUnknown) as error:
-            return Flushed({}, frozenset(b.partition for b in taken), (str(error),))
+        except Exception as error:
+            # Whatever it was, these rows are no longer held and may or may not be in the table: read them again.
+            if not isinstance(error, Fenced | CommitUnknown):
+                log.exception("%s: a commit failed in a way that was not foreseen", table.name)
+            gone = frozenset(p for p, state in states.items() if self._drop(p, state))
+            return Flushed({}, gone, (str(error),))
         if table is self._silver:
             self._share(taken, landed.next)
+        gone = frozenset(p for p in landed.fenced if self._drop(p, states[p]))
         reasons = tuple(f"{p.topic_id}[{p.partition}] of {self.contract.source} was taken over" for p in landed.fenced)
-        return Flushed(landed.next, landed.fenced, reasons, landed.rows)
+        return Flushed(landed.next, gone, reasons, landed.rows)
+
+    def _drop(self, partition: PartitionId, state: _Partition) -> bool:
+        """Forget a partition, unless it was assigned anew since; whether it was still this one."""
+        if self._partitions.get(partition) is not state:
+            return False
+        del self._partitions[partition]
+        return True
 
     def _share(self, batches: list[PartitionBatch], landed: Offsets) -> None:
         """Publish accepted reference records to the other workers, once they are in silver."""
@@ -282,7 +318,13 @@ class Line:
         rows = [b.rows for b in batches if b.partition in landed and len(b.rows)]
         if rows:
             frame = pl.DataFrame(pl.from_arrow(pa.concat_tables(rows))).filter(~pl.col("is_rejected"))
-            self._references.publish(self.contract.source, frame)
+            try:
+                self._references.publish(self.contract.source, frame)
+            except redis.RedisError as error:
+                log.warning(
+                    "%s: Redis does not answer (%s): enrichment lags, nothing is lost", self.contract.source, error
+                )
+                self._references.owe(self.contract.source)
 
     def _safe(self) -> Offsets:
         return {

@@ -25,15 +25,17 @@ class References:
         self._contracts = {name: c for name, c in contracts.items() if not c.is_event}
         self._server = server
         self._records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self._contracts}
+        self._owed: set[str] = set()
+        self._rebuild: Rebuild | None = None
         self._seen: dict[str, float] = dict.fromkeys(self._contracts, 0.0)
         self.frames: dict[str, pl.DataFrame] = {name: self._frame(name) for name in self._contracts}
 
     def publish(self, source: str, records: pl.DataFrame) -> None:
         """Share accepted records (contract columns and `is_deleted`) with all workers, in arrival order."""
         key = self._contracts[source].key.column
-        latest = records.unique(key, keep="last", maintain_order=True)
-        if latest.is_empty():
+        if records.is_empty():
             return
+        latest = records.unique(key, keep="last", maintain_order=True)
         columns = [f.column for f in self._contracts[source].fields if f.column != "effective_from"]
         named: dict[str, str] = {}
         for row in latest.select(columns).iter_rows(named=True):
@@ -56,8 +58,11 @@ class References:
         Raises:
             redis.RedisError: Redis does not answer; the frames stay as they were.
         """
-        changed = False
+        any_changed = False
+        for source in sorted(self._owed):
+            self._rebuild_from_silver(source)
         for source in self._contracts:
+            changed = False
             while names := self._changed_names(source):
                 values = self._server.hmget(_name(source, "records"), [name for name, _ in names])
                 for (name, _), value in zip(names, values, strict=True):
@@ -67,7 +72,12 @@ class References:
                 changed = True
             if changed:
                 self.frames[source] = self._frame(source)
-        return changed
+                any_changed = True
+        return any_changed
+
+    def owe(self, source: str) -> None:
+        """Records of this source are in silver but could not be published: the next refresh takes them from there."""
+        self._owed.add(source)
 
     def _changed_names(self, source: str) -> list[tuple[bytes, float]]:
         version = float(self._server.get(_name(source, "version")) or 0)
@@ -86,11 +96,15 @@ class References:
         Args:
             rebuild: gives the accepted records of a source in arrival order.
         """
-        for source, contract in self._contracts.items():
+        self._rebuild = rebuild
+        for source in self._contracts:
             if not self._server.exists(_name(source, "version")):
-                records = rebuild(contract)
-                if not records.is_empty():
-                    self.publish(source, records)
+                self._rebuild_from_silver(source)
+
+    def _rebuild_from_silver(self, source: str) -> None:
+        if self._rebuild is not None:
+            self.publish(source, self._rebuild(self._contracts[source]))
+        self._owed.discard(source)
 
     def _frame(self, source: str) -> pl.DataFrame:
         contract = self._contracts[source]

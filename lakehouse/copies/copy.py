@@ -124,7 +124,7 @@ class Copies:
         """Build and snapshot that a copy holds; zeros if it was never made."""
         rows = self._server.query(
             "select build_id, snapshot_id from gold.copies where table_name = {table:String}"
-            " order by copied_at desc, build_id desc limit 1",
+            " order by build_id desc, copied_at desc limit 1",
             table=table,
         )
         return (int(rows[0][0]), int(rows[0][1])) if rows else (0, 0)

@@ -139,26 +139,39 @@ class GoldBuilder:
         result = TableResult()
         waits = [k.dimension for k in model.foreign_keys if k.dimension in before and before[k.dimension].error]
         try:
-            if waits:
-                raise LakehouseError(f"waits for {', '.join(sorted(set(waits)))}, which could not be loaded")
-            load = self._append_fact if model.kind == "fact" else self._merge
-            result.rows = load(model, build)
-            result.failed_checks = self._check(model, build)
+            if model.kind == "fact":
+                result.rows = self._append_fact(model, build, sorted(set(waits)))
+            else:
+                result.rows = self._merge(model, build)
         except Retry:
             raise
         except LakehouseError as error:
             log.error("build %d: %s could not be loaded: %s", build.build_id, model.table, error)
             result.error = str(error)
+        else:
+            result.failed_checks = self._check(model, build)
         result.seconds = round(time.monotonic() - started, 3)
         return result
 
-    def _append_fact(self, model: Model, build: Build) -> int:
-        """Append the build's rows; if rows with its id stand there, an earlier try did."""
-        present = self._engine.count(f"select count(*) from {gold(model.table)} where build_id = {build.build_id}")
+    def _append_fact(self, model: Model, build: Build, waits: list[str]) -> int:
+        """Append the build's rows. Rows with its id mean that an earlier try did, whatever it was told."""
+        loaded = f"select count(*) from {gold(model.table)} where build_id = {build.build_id}"
+        present = self._engine.count(loaded)
         if present:
             return present
+        if waits:
+            raise LakehouseError(f"waits for {', '.join(waits)}, which could not be loaded")
         select = self._renderer.render(model, model.sql, build.plan[model.table], build.build_id)
-        return self._engine.count(f"insert into {gold(model.table)} ({model.column_list})\n{select}")
+        try:
+            return self._engine.count(f"insert into {gold(model.table)} ({model.column_list})\n{select}")
+        except Retry:
+            raise
+        except LakehouseError:
+            # Refused, or ended after its commit: only the table knows.
+            present = self._engine.count(loaded)
+            if present:
+                return present
+            raise
 
     def _merge(self, model: Model, build: Build) -> int:
         """Make the table hold exactly the model's rows for the keys that they name."""
@@ -175,7 +188,13 @@ class GoldBuilder:
             if words[0] != model.kind or (words[1:] == ["amount"] and not model.has_amount):
                 continue
             sql = self._renderer.render(model, check.sql, build.plan[model.table], build.build_id)
-            wrong = self._engine.count(sql)
+            try:
+                wrong = self._engine.count(sql)
+            except Retry:
+                raise
+            except LakehouseError as error:
+                failed.append(f"{check.name} could not be run: {error}")
+                continue
             if wrong:
                 log.error("build %d: %s: not true that %s (%d)", build.build_id, model.table, check.says, wrong)
                 failed.append(f"{check.name}: {wrong} against '{check.says}'")

@@ -13,8 +13,8 @@ from lakehouse.settings import Settings
 
 _SOURCE = "lakehouse-gold"
 _LEFTOVER_LIMIT_S = 60.0
-# Trino's own words for faults that another try may not meet.
-_PASSING = frozenset({"INTERNAL_ERROR", "INSUFFICIENT_RESOURCES", "EXTERNAL"})
+# Trino's own word for a fault that passes by itself. Other faults concern one statement and must not hold up the others.
+_PASSING = frozenset({"INSUFFICIENT_RESOURCES"})
 
 
 class Engine:

@@ -157,6 +157,7 @@ class Renderer:
             "foreign_keys": model.foreign_keys,
             "build_id": build_id,
             "new": lambda source: intervals[source].new(),
+            "new_by_offsets": lambda source: intervals[source].new(by_offsets_alone=True),
             "upto": lambda source: intervals[source].upto(),
             "touched": lambda key: self.touched(model, key, intervals),
         }

@@ -32,6 +32,8 @@ _COMMIT_S = 20.0
 _ASSIGN_S = 60.0
 # A partition whose end moves and whose position does not for this long is stuck; a new process is not (faust #175).
 _STUCK_S = 90.0
+_WATCH_S = 5.0
+_REDIS_S = 5.0
 _EXIT_STUCK, _EXIT_BROKEN = 75, 70
 _RESEEK_PAUSE_S = 2.0
 
@@ -66,7 +68,9 @@ class Assignments:
         self._topics.ensure(self._source_of)
         catalog = client.connect(self._settings)
         client.ensure_namespaces(catalog)
-        self._references = References(self._contracts, redis.Redis.from_url(self._settings.redis_url))
+        self._references = References(
+            self._contracts, redis.Redis.from_url(self._settings.redis_url, socket_timeout=_REDIS_S)
+        )
         tables: dict[str, FencedTable] = {}
         for name, contract in self._contracts.items():
             title = contract.title
@@ -128,7 +132,7 @@ class Assignments:
         """Give partitions up: what is held is committed if there is time, else dropped and read by the next owner."""
         tps = [TP(tp.topic, tp.partition) for tp in revoked]
         concerned = {self._source_of[tp.topic] for tp in tps if tp in self._ids}
-        await asyncio.gather(*(self._flush(name, deadline) for name in concerned))
+        await asyncio.gather(*(self._flush(name, deadline, leaving=True) for name in concerned))
         for tp in tps:
             partition = self._ids.pop(tp, None)
             if partition is not None:
@@ -136,7 +140,7 @@ class Assignments:
 
     async def close(self, deadline: Deadline) -> None:
         """Commit what is held, bronze too, before the worker ends."""
-        await asyncio.gather(*(self._flush(name, deadline, bronze_too=True) for name in self._lines))
+        await asyncio.gather(*(self._flush(name, deadline, bronze_too=True, leaving=True) for name in self._lines))
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -191,13 +195,15 @@ class Assignments:
             if line.buffered_bytes or line.bronze_waits or line.waits:
                 await self._flush(name, Deadline.after(_COMMIT_S))
 
-    async def _flush(self, name: str, deadline: Deadline, bronze_too: bool = False) -> None:
+    async def _flush(self, name: str, deadline: Deadline, bronze_too: bool = False, leaving: bool = False) -> None:
+        """Commit a source's rows; what was dropped is assigned again, unless the partitions are being given up."""
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._commits, self._lines[name].flush, deadline, bronze_too)
         try:
             flushed: Flushed = await asyncio.wait_for(asyncio.shield(work), deadline.left_s + 0.5)
         except TimeoutError:
             log.warning("%s: the commit takes longer than there is time; its outcome is read back later", name)
+            work.add_done_callback(lambda done: self._came_late(done))
             return
         except LakehouseError as error:
             log.warning("%s: %s", name, error)
@@ -207,8 +213,13 @@ class Assignments:
         await self._tell_kafka(name, flushed.safe)
         for reason in flushed.reasons:
             log.warning("%s: %s", name, reason)
-        if flushed.dropped:
+        if flushed.dropped and not leaving:
             await self._assign_again(flushed.dropped)
+
+    def _came_late(self, work: "asyncio.Future[Flushed]") -> None:
+        """Take notice of a flush that ended after its time: partitions that it dropped must be assigned again."""
+        if not work.cancelled() and work.exception() is None and work.result().dropped:
+            self._again = asyncio.ensure_future(self._assign_again(work.result().dropped))
 
     async def _assign_again(self, dropped: Iterable[PartitionId]) -> None:
         again = {tp for tp, partition in self._ids.items() if partition in set(dropped)}
@@ -222,10 +233,7 @@ class Assignments:
         offsets = {back[p]: offset for p, offset in safe.items() if p in back}
         if not offsets or self.consumer is None:
             return
-        try:
-            await self.consumer._thread.commit(offsets)
-        except Exception as error:
-            log.info("%s: Kafka did not take the offsets (%s)", name, error)
+        await self.consumer._thread.commit(offsets)
 
     # -- watching ------------------------------------------------------------------------------------------------------
 
@@ -246,15 +254,36 @@ class Assignments:
     async def watch(self) -> None:
         """End a process whose positions stand still while events wait: Faust consumers can die slowly."""
         while True:
-            await asyncio.sleep(5.0)
+            await asyncio.sleep(_WATCH_S)
+            await self._same_topics()
             for tp, partition in list(self._ids.items()):
                 wanted = self._lines[self._source_of[tp.topic]].wanted(partition)
                 position, since = self._moved.get(tp, (-1, time.monotonic()))
                 end = self.consumer.highwater(tp) if self.consumer is not None else None
-                if wanted != position or end is None or wanted is None or end <= wanted:
+                moved = wanted is not None and wanted != position
+                if moved or (wanted is not None and (end is None or end <= wanted)):
                     self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
                 elif time.monotonic() - since > _STUCK_S:
                     _leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", _EXIT_STUCK)
+
+    async def _same_topics(self) -> None:
+        """End the process if a topic of ours was recreated: its offsets begin again, under another id."""
+        topics = {tp.topic for tp in self._ids}
+        if not topics:
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            present = await loop.run_in_executor(self._commits, self._topics.partitions, topics)
+        except LakehouseError:
+            return
+        for tp, partition in list(self._ids.items()):
+            ids = {p.topic_id for p in present.get(tp.topic, ())}
+            if ids and partition.topic_id not in ids:
+                _leave(f"{tp.topic} was recreated; a new process takes the new topic", _EXIT_STUCK)
+
+    def leave(self, why: str) -> None:
+        """End the process at once; see `_leave`."""
+        _leave(why, _EXIT_STUCK)
 
 
 def _latest(table: FencedTable, contract: Contract) -> Any:

@@ -1,6 +1,6 @@
 """Faust's Kafka transport, handing over one batch a partition and fetch instead of one message at a time."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 import aiokafka
@@ -27,6 +27,24 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         return consumer
 
+    async def _seek_wait(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
+        self._read_from().update({TP(tp.topic, tp.partition): offset for tp, offset in partitions.items()})
+        await super()._seek_wait(consumer, partitions)
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        """Tell Kafka how far we are: a hint for lag tools, so a refusal must not end the worker (Faust's own does)."""
+        told = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+        try:
+            await self._ensure_consumer().commit(told)
+        except Exception as error:
+            self.log.info("Kafka did not take the offsets (%s)", error)
+            return False
+        return True
+
+    def highwater(self, tp: TP) -> int:
+        """The end of what can be read: the last stable offset."""
+        return int(self._ensure_consumer().last_stable_offset(driver.ensure_aiokafka_TP(tp)) or 0)
+
     async def _fetch_records(
         self,
         consumer: aiokafka.AIOKafkaConsumer,
@@ -34,24 +52,54 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Mapping[Any, Any]:
-        before = {tp: await self._position(consumer, tp) for tp in active_partitions or ()}
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
-        batches = {}
-        for tp, records in fetched.items():
-            position = before.get(TP(tp.topic, tp.partition), records[0].offset)
-            log_start = None
-            if records[0].offset > position:
-                log_start = (await consumer.beginning_offsets([tp]))[tp]
-            batches[tp] = columns(records, min(position, records[0].offset), log_start)
-        return batches
+        if not self.consumer.flow_active:
+            return {}  # a rebalance is under way: positions are not ours before the next seek
+        # From here to the end of the loop nothing else runs in this thread: records, positions and seeks belong together.
+        made: dict[TP, dict[str, Any]] = {}
+        for tp, first in list(self._read_from().items()):
+            records = fetched.get(driver.ensure_aiokafka_TP(tp), [])
+            position = self._position(consumer, tp)
+            end = max(position or 0, records[-1].offset + 1 if records else 0)
+            begin = records[0].offset if records else end
+            if position is None and not records:
+                continue
+            if begin < first:
+                raise LogWentBack(f"{tp.topic}[{tp.partition}] begins again at {begin}, before {first}")
+            if end > first:
+                made[tp] = columns(records, first, end)
+                self._read_from()[tp] = end
+        for tp, batch in made.items():
+            if not len(batch["offsets"]) or batch["offsets"][0] > batch["first"]:
+                at = driver.ensure_aiokafka_TP(tp)
+                batch["log_start"] = (await consumer.beginning_offsets([at]))[at]
+        return made
+
+    def forget(self, partitions: Iterable[TP]) -> None:
+        """These partitions are not ours until the next seek: where Kafka itself puts them says nothing."""
+        for tp in partitions:
+            self._read_from().pop(TP(tp.topic, tp.partition), None)
+
+    def _read_from(self) -> dict[TP, int]:
+        """Where the next batch of each partition begins: after the last one, or where a seek of ours went."""
+        if not hasattr(self, "_begins"):
+            self._begins: dict[TP, int] = {}
+        return self._begins
 
     @staticmethod
-    async def _position(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> int | None:
-        state = consumer._subscription.subscription.assignment.state_value(tp)
-        return state.position if state is not None and state.has_valid_position else None
+    def _position(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> int | None:
+        subscription = consumer._subscription.subscription
+        if subscription is None or subscription.assignment is None:
+            return None
+        state = subscription.assignment.state_value(driver.ensure_aiokafka_TP(tp))
+        return int(state.position) if state is not None and state.has_valid_position else None
 
 
-def columns(records: list[Any], first: int, log_start: int | None) -> dict[str, Any]:
+class LogWentBack(Exception):
+    """A partition's log begins again before what was read: its topic was recreated."""
+
+
+def columns(records: list[Any], first: int, end: int) -> dict[str, Any]:
     """The records of one partition as columns (see `RawBatch`)."""
     headers = None
     if any(r.headers for r in records):
@@ -63,7 +111,8 @@ def columns(records: list[Any], first: int, log_start: int | None) -> dict[str, 
         "keys": pa.array([r.key for r in records], pa.large_binary()),
         "values": pa.array([r.value for r in records], pa.large_binary()),
         "headers": headers,
-        "log_start": log_start,
+        "log_start": None,
+        "end": end,
     }
 
 
@@ -71,6 +120,7 @@ class BatchConsumer(driver.Consumer):
     """Faust's consumer: positions come from the tables, messages are batches, acknowledging is the driver's business."""
 
     app: Any  # LakehouseApp, which has the assignments
+    _thread: BatchThread
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -78,7 +128,11 @@ class BatchConsumer(driver.Consumer):
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """One message a partition whose value is a `RawBatch`."""
         generation = self.app.consumer_generation_id
-        fetched, _ = await self._wait_next_records(timeout)
+        try:
+            fetched, _ = await self._wait_next_records(timeout)
+        except LogWentBack as error:
+            self.app.assignments.leave(f"{error}; a new process takes the new topic")
+            return
         if not fetched or self.should_stop or not self.flow_active:
             return
         made: Any  # what `columns` made, where Faust has lists of records
@@ -89,6 +143,10 @@ class BatchConsumer(driver.Consumer):
             batch = RawBatch(topic=tp.topic, partition=partition, **made)
             yield TP(tp.topic, tp.partition), _message(tp, batch, generation)
 
+    async def _seek(self, partition: TP, offset: int) -> None:
+        """Seek in the thread that fetches, so that no fetch is under way with the old position."""
+        await self._thread.seek_wait({driver.ensure_aiokafka_TP(partition): offset})
+
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek all partitions to where the tables stand; gives the last offset read, as Faust wants it."""
         read_from = await self.app.assignments.assign(self.assignment())
@@ -97,6 +155,7 @@ class BatchConsumer(driver.Consumer):
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit what is held within a second, or drop it."""
+        self._thread.forget(revoked)
         await self.app.assignments.revoke(revoked, Deadline.after(_REVOKE_S))
         await super().on_partitions_revoked(revoked)
 
@@ -114,8 +173,8 @@ def _message(tp: Any, batch: RawBatch, generation: int) -> ConsumerMessage:
     return ConsumerMessage(
         tp.topic,
         tp.partition,
-        int(batch.offsets[-1]),
-        float(batch.timestamps[-1]) / 1e6,
+        batch.next - 1,
+        float(batch.timestamps[-1]) / 1e6 if len(batch) else 0.0,
         1,
         None,
         None,

@@ -29,8 +29,8 @@ class MemoryTable:
             raise CommitUnknown("the catalog did not answer")
         fitting = []
         for batch in batches:
-            at = self._positions.next.get(batch.partition, batch.first)
-            if batch.first <= at < batch.next:
+            at = self._positions.next.get(batch.partition, batch.start)
+            if at is not None and batch.first <= at < batch.next:
                 fitting.append(batch.since(at))
         if not fitting:
             raise Fenced("another worker took over")

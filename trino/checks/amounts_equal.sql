@@ -2,7 +2,7 @@
 -- for: fact with amount
 -- says: the build's amounts add up to silver's, per currency
 select count(*) from (
-    select currency, sum(amount) as amount from {{ new(reads) }} group by currency
+    select currency, sum(amount) as amount from {{ new_by_offsets(reads) }} group by currency
 ) s
 full join (
     select currency, sum(amount) as amount from {{ gold(table) }} where build_id = {{ build_id }} group by currency
