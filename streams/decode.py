@@ -25,6 +25,8 @@ _LAX = r",\s*[}\]]|(?i:nan|inf|infinity)\s*[,}\]]"
 # that loses nothing. Doubles and money are read as doubles anyway (contracts.md, "Types").
 _THROUGH_DOUBLE = r"^-?[0-9]+[.eE]"
 _MAY_LOSE = r"[0-9.]{17}|[0-9][eE]"
+# Producers have a handful of shapes; random messages have any number, and must not fill the memory.
+_SHAPES_KEPT = 4096
 _READ_AS_DOUBLE = frozenset({"double", "money"})
 
 
@@ -61,6 +63,8 @@ class Decoder:
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
         self._groups = sorted(contract.groups)
+        paths = ", ".join(f"'{p}'" for p in ["$", *(f'$."{g}"' for g in self._groups)])
+        self._names = f"json_keys(j, [{paths}])"
         self._field_of = {path: f.name for path, f in contract.spellings()}
         self._named = frozenset(self._field_of)
         self._shapes: dict[int, _Shape] = {}
@@ -79,43 +83,44 @@ class Decoder:
 
     def _plain_rows(self, text: pl.Series) -> tuple[pl.Series, frozenset[tuple[str, ...]]]:
         """Which rows the fast path reads exactly, and which paths they hold."""
-        paths = ", ".join(f"'{p}'" for p in ["$", *(f'$."{g}"' for g in self._groups)])
-        query = f"""
-            select coalesce(v, false) as valid, case when v then hash(json_keys(j, [{paths}])) end as shape
-            from (select j, json_valid(j) as v from batch)"""
-        read = self._query(query, text)
+        read = self._query(
+            f"""select coalesce(v, false) as valid, case when v then hash({self._names}) end as shape
+            from (select j, json_valid(j) as v from batch)""",
+            text,
+        )
+        if len(self._shapes) > _SHAPES_KEPT:
+            self._shapes.clear()
         shapes = pl.DataFrame({"shape": read["shape"], "valid": read["valid"], "row": range(len(text))}).filter("valid")
-        for shape, row in shapes.group_by("shape").agg(pl.col("row").first()).iter_rows():
-            if shape not in self._shapes:
-                self._shapes[shape] = self._judge(text[row])
-        found = shapes["shape"].unique().to_list()
-        brackets = {s: self._shapes[s].brackets for s in found if self._shapes[s].plain}
+        first = shapes.group_by("shape").agg(pl.col("row").first())
+        self._learn(first.filter(~pl.col("shape").is_in(list(self._shapes))), text)
+        brackets = {s: self._shapes[s].brackets for s in first["shape"] if self._shapes[s].plain}
         present = frozenset[tuple[str, ...]]().union(*(self._shapes[s].present for s in brackets))
         needed = read["shape"].replace_strict(brackets, default=None, return_dtype=pl.UInt32)
         plain = read["valid"] & (text.str.count_matches(r"[{\[]") == needed) & ~text.str.contains(_LAX)
         return plain.fill_null(False), present
 
-    def _judge(self, text: str) -> _Shape:
-        try:
-            pairs = json.JSONDecoder(object_pairs_hook=_Pairs).decode(text)
-        except (ValueError, RecursionError):
-            return _Shape(False, 0, frozenset())
-        if not isinstance(pairs, _Pairs):
-            return _Shape(False, 0, frozenset())
-        paths: list[tuple[str, ...]] = []
-        brackets, certain = 1, True
-        for name, value in pairs:
-            paths.append((name,))
-            if name in self._contract.groups:
-                inner = [(name, member) for member, _ in value] if isinstance(value, _Pairs) else []
-                paths.extend(inner)
-                brackets += 1
-                # Without member names the shape can't tell `{}` from `[]`, null or a text.
-                certain = certain and bool(inner)
-        leaves = [p for p in paths if p not in {(g,) for g in self._groups}]
-        names = [self._field_of.get(p) for p in leaves]
-        plain = certain and None not in names and len(set(names)) == len(names) and len(set(paths)) == len(paths)
-        return _Shape(plain, brackets, frozenset(leaves))
+    def _learn(self, unseen: pl.DataFrame, text: pl.Series) -> None:
+        """Judge shapes that were not seen before, each by the names in one of its messages."""
+        if unseen.is_empty():
+            return
+        names = self._query(f"select {self._names} as names from batch", text.gather(unseen["row"]))["names"]
+        for shape, levels in zip(unseen["shape"], names.to_list(), strict=True):
+            self._shapes[shape] = self._judge(levels)
+
+    def _judge(self, levels: list[list[str] | None]) -> _Shape:
+        """What a shape means.
+
+        Args:
+            levels: the names of the message's members, then of each group's.
+        """
+        top, groups = levels[0] or [], dict(zip(self._groups, levels[1:], strict=True))
+        # Without member names a shape can't tell `{}` from `[]`, null or a text.
+        certain = bool(top) and all(groups[name] for name in top if name in groups)
+        paths = [(name,) for name in top if name not in groups]
+        leaves = [*paths, *((g, inner) for g in groups if g in top for inner in groups[g] or ())]
+        names = [self._field_of.get(path) for path in leaves]
+        plain = certain and None not in names and len(set(names)) == len(names) and len(set(top)) == len(top)
+        return _Shape(plain, 1 + sum(name in groups for name in top), frozenset(leaves))
 
     def _extract(self, text: pl.Series, plain: pl.Series, present: frozenset[tuple[str, ...]]) -> dict[str, pl.Series]:
         """The JSON text of each field in the plain rows, null elsewhere."""
@@ -198,10 +203,6 @@ class Decoder:
                 target = target.setdefault(name, {})
             target[path[-1]] = value
         return message.dump(left) if left else None
-
-
-class _Pairs(list[Any]):
-    """An object's members with repetitions, told apart from an array."""
 
 
 def _mask(rows: list[int], count: int) -> pl.Series:
