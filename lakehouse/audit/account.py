@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from catalog.offsets import Offsets, PartitionId, Positions
+from catalog.offsets import Gap, Offsets, PartitionId, Positions
 from catalog.snapshots import StateReader
 from lakehouse.copies.copy import Copies
 from lakehouse.copies.server import Server
@@ -40,6 +40,8 @@ class SourceAccount:
     reasons: dict[str, int] = field(default_factory=dict)
     lost_ranges: list[str] = field(default_factory=list)
     bronze_expected: int = 0
+    offset_sum: int = 0
+    accepted_offset_sum: int = 0
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -150,15 +152,24 @@ class Auditor:
         account = SourceAccount()
         logs = self._logs(name, silver)
         gaps = {p: [g for g in silver.gaps.get(p, ()) if g.first < upto.get(p, 0)] for p in logs}
+        expected_sum = 0
         for p, log in logs.items():
             start = silver.start.get(p, log.start)
+            until, read = upto.get(p, start), silver.next.get(p, start)
             empty = sum(g.next - g.first for g in gaps[p] if not g.lost)
             lost = [g for g in gaps[p] if g.lost]
-            account.produced += max(log.end, upto.get(p, start)) - start - empty
-            account.in_flight += max(0, log.end - upto.get(p, start))
+            if log.start > read:
+                lost.append(Gap(read, log.start, True))  # retention took them unread; no commit has passed them yet
+            lost_beyond = sum(g.next - max(g.first, until) for g in lost if g.next > until)
+            account.produced += max(log.end, until) - start - empty
+            account.in_flight += max(0, log.end - until) - lost_beyond
             account.lost += sum(g.next - g.first for g in lost)
             account.lost_ranges += [f"{name}[{p.partition}] {g.first}..{g.next - 1}" for g in lost]
+            account.problems += _contradictions(name, p, log, silver)
+            expected_sum += _sum(start, until) - sum(_sum(g.first, min(g.next, until)) for g in gaps[p])
         self._rows(contract, account, upto)
+        if account.offset_sum != expected_sum and not account.problems:
+            account.problems.append("silver's offsets do not add up: one is there twice and another is missing")
         present = account.accepted + account.rejected
         if account.produced != present + account.in_flight + account.lost:
             account.problems.append(
@@ -182,10 +193,13 @@ class Auditor:
         if not upto:
             return
         row = self._engine.run(
-            "select count_if(not is_rejected), count_if(is_rejected), count_if(rejection_reason = 'duplicate:sid')"
+            "select count_if(not is_rejected), count_if(is_rejected), count_if(rejection_reason = 'duplicate:sid'),"
+            " sum(cast(kafka_offset as decimal(38, 0))),"
+            " sum(cast(kafka_offset as decimal(38, 0))) filter (where not is_rejected)"
             f" from {table} where {where}"
         )[0]
-        account.accepted, account.rejected, account.duplicates = (int(n or 0) for n in row)
+        account.accepted, account.rejected, account.duplicates = (int(n or 0) for n in row[:3])
+        account.offset_sum, account.accepted_offset_sum = (int(n or 0) for n in row[3:])
         reasons = self._engine.run(
             f"select code, count(*) from {table} cross join unnest(split(rejection_reason, ', ')) as t (code)"
             f" where is_rejected and {where} group by code order by 2 desc, 1"
@@ -217,12 +231,21 @@ class Auditor:
 
     def _downstream(self, account: SourceAccount, fact: Model, build_id: int) -> None:
         where = f"where build_id <= {build_id}"
-        account.gold = self._engine.count(f"select count(*) from {gold(fact.table)} {where}") if build_id else 0
-        copied = self._server.query(f"select count() from gold.{fact.table} {where}") if build_id else [(0,)]
-        account.clickhouse = int(copied[0][0])
+        account.gold = account.clickhouse = 0
+        offset_sums = [account.accepted_offset_sum]
+        if build_id:
+            counts = f"select count(*), sum(cast(kafka_offset as decimal(38, 0))) from {{}} {where}"
+            in_gold = self._engine.run(counts.format(gold(fact.table)))[0]
+            copied = self._server.query(counts.format(f"gold.{fact.table}"))[0]
+            account.gold, account.clickhouse = int(in_gold[0]), int(copied[0])
+            offset_sums += [int(in_gold[1] or 0), int(copied[1] or 0)]
         if not account.accepted == account.gold == account.clickhouse:
             account.problems.append(
                 f"{account.accepted} accepted, {account.gold} in gold, {account.clickhouse} in ClickHouse"
+            )
+        elif len(set(offset_sums)) != 1:
+            account.problems.append(
+                f"as many rows, but not the same: offsets add up to {offset_sums} in silver, gold, ClickHouse"
             )
         if fact.has_amount and build_id:
             sums = f"select currency, sum(amount) from {{}} {where} group by currency"
@@ -235,6 +258,22 @@ class Auditor:
         for currency, layers in account.amount.items():
             if len({layers.get(layer) for layer in ("silver", "gold", "clickhouse")}) != 1:
                 account.problems.append(f"the amounts in {currency} differ: {layers}")
+
+
+def _contradictions(name: str, p: PartitionId, log: LogRange, silver: Positions) -> list[str]:
+    """What Kafka and silver can't both be right about."""
+    found = []
+    where = f"{name}[{p.partition}]"
+    if log.end < silver.next.get(p, 0):
+        found.append(f"{where}: the log ends at {log.end}, silver has read up to {silver.next[p]}: the log was cut")
+    if p in silver.start and log.start < silver.start[p]:
+        found.append(f"{where}: the log begins at {log.start}, silver only at {silver.start[p]}")
+    return found
+
+
+def _sum(first: int, following: int) -> int:
+    """The sum of the offsets of a half-open range."""
+    return (first + following - 1) * (following - first) // 2 if following > first else 0
 
 
 def _money(amount: Any) -> str:
