@@ -1,5 +1,6 @@
 """The embedded stack itself: servers only, in a folder of this file's own, since these tests kill and restart it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -50,11 +51,16 @@ class OwnStack:
         return found
 
     def processes(self) -> dict[str, psutil.Process]:
-        """The supervisor and the servers by name, as they are now."""
+        """The supervisor and the servers by name that run now."""
         state = json.loads((self.folder / "stack.json").read_text())
         pids = {one["name"]: one["process"]["pid"] for one in state["servers"] if one["process"]}
         pids["supervisor"] = state["supervisor"]["pid"]
-        return {name: psutil.Process(pid) for name, pid in pids.items()}
+        found = {}
+        for name, pid in pids.items():
+            # One that has just ended is in the state file until the supervisor's next look.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found[name] = psutil.Process(pid)
+        return found
 
     def setting(self, name: str) -> str:
         return dotenv_values(self.folder / "stack.env")[f"LAKEHOUSE_{name}"] or ""
