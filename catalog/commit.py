@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
+from pyiceberg.exceptions import CommitFailedException, RESTError
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
@@ -27,7 +27,7 @@ from requests.exceptions import RequestException
 from catalog import data_files
 from catalog.offsets import Gap, Offsets, PartitionId, Positions
 from lakehouse.deadline import Deadline
-from lakehouse.errors import CommitUnknown, Fenced, Retry
+from lakehouse.errors import CommitUnknown, Fenced
 
 POSITIONS = "lakehouse.positions"
 BATCH_ID = "lakehouse.batch-id"
@@ -222,6 +222,3 @@ class OneTry(Transaction):
         """
         requirements = (*self._requirements, AssertTableUUID(uuid=self._table.metadata.table_uuid))
         self._table._do_commit(updates=self._updates, requirements=requirements)
-
-
-__all__ = ["DAY_OF", "Fenced", "Landed", "NoSuchTableError", "PartitionBatch", "Retry", "append_fenced", "positions"]
