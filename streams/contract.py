@@ -67,7 +67,10 @@ _ALWAYS = frozenset({"effective_from"})
 
 @dataclass(frozen=True)
 class Enrichment:
-    """A silver column looked up when the event arrives: an attribute of a reference record, or an IMEI's TAC."""
+    """A silver column looked up when the event arrives: an attribute of a reference record, or an IMEI's TAC.
+
+    With neither it stays null: all event tables have the same columns for a customer, also where nothing tells them.
+    """
 
     column: str
     reference: str | None = None

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from streams.columns import where
+from streams.columns import nulls, where
 from streams.contract import Contract
 from streams.validate import Validated
 
@@ -27,7 +27,8 @@ def enrich(contract: Contract, validated: Validated, frames: Mapping[str, pl.Dat
         for column, attribute in wanted:
             columns[column] = found[attribute]
     _warn_unknown(contract, validated, frames)
-    return {e.column: columns[e.column] for e in contract.enrichment}
+    count = len(validated.malformed)
+    return {e.column: columns[e.column] if e.column in columns else nulls(count, pl.String) for e in contract.enrichment}
 
 
 def tacs(imei: pl.Series) -> pl.Series:

@@ -12,7 +12,7 @@ from lakehouse.settings import Settings
 from streams import message
 from streams.batch import RawBatch
 from streams.columns import put, where
-from streams.contract import Contract, Field
+from streams.contract import Contract, Enrichment, Field
 from streams.decode import Decoded, Decoder
 from streams.duplicates import DuplicateWindow
 from streams.enrich import enrich
@@ -44,9 +44,16 @@ def columns(contract: Contract) -> tuple[Column, ...]:
         if f.name == "timestamp":
             listed.append(Column("timestamp_raw", "string", "the timestamp's text where it could not be read"))
     for e in contract.enrichment:
-        source = f"{e.attribute} of {e.reference} by {e.key}" if e.reference else f"type allocation code of {e.tac_of}"
-        listed.append(Column(e.column, "string", f"{source}, as known when the event arrived"))
+        listed.append(Column(e.column, "string", _said_of(e)))
     return (*listed, *_QUALITY, *LINEAGE)
+
+
+def _said_of(enrichment: Enrichment) -> str:
+    if enrichment.tac_of:
+        return f"type allocation code of {enrichment.tac_of}, as known when the event arrived"
+    if enrichment.reference:
+        return f"{enrichment.attribute} of {enrichment.reference} by {enrichment.key}, as known when the event arrived"
+    return "null: these events name nothing that would tell it"
 
 
 @dataclass(frozen=True)
