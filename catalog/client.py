@@ -1,5 +1,6 @@
 """The Iceberg REST catalog: connecting, namespaces, creating and evolving tables."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from pyiceberg.catalog.rest import RestCatalog
@@ -8,6 +9,7 @@ from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.table import Table
 from requests.exceptions import RequestException
 
+from catalog.faults import answering
 from catalog.schemas import Column, by_day, iceberg_schema
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
@@ -109,3 +111,21 @@ def _evolve(table: Table, name: str, columns: tuple[Column, ...]) -> Table:
                 update.add_column(f.name, f.field_type, doc=f.doc)
         table = table.refresh()
     return table
+
+
+def describe(client: RestCatalog, name: str, docs: Mapping[str, str]) -> None:
+    """Give a table's columns their comments, where they differ; one commit.
+
+    Args:
+        docs: comment by column.
+    Raises:
+        Retry: the catalog does not answer, or somebody else changes the table.
+    """
+    with answering(name):
+        table = client.load_table(name)
+        present = {f.name: f.doc for f in table.schema().fields}
+        wrong = {column: doc for column, doc in docs.items() if column in present and present[column] != doc}
+        if wrong:
+            with table.update_schema() as update:
+                for column, doc in wrong.items():
+                    update.update_column(column, doc=doc)

@@ -8,21 +8,26 @@ import fcntl
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
+from functools import partial
 from types import FrameType
 
+from pyiceberg.catalog.rest import RestCatalog
+
 from catalog import client
-from catalog.ledger import Ledger
+from catalog.client import describe
 from catalog.maintenance import expire
 from catalog.snapshots import StateReader
-from lakehouse.copies.copy import Copied, Copies
+from lakehouse.copies.copy import Change, Copied, Copies, copied_tables
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.build import GoldBuilder
-from lakehouse.gold.builds import COLUMNS, DOC, Build, Builds, TableResult
+from lakehouse.gold.builds import Build, Builds, TableResult
 from lakehouse.gold.engine import Engine
+from lakehouse.gold.inspection import Inspector, Result
 from lakehouse.gold.models import models
 from lakehouse.settings import Settings, settings
 from streams.contract import contracts
@@ -49,20 +54,27 @@ class Orchestrator:
         client.ensure_namespaces(catalog)
         states = StateReader(catalog)
         self._settings = now
-        self.builds = Builds(Ledger(catalog, "gold.builds", COLUMNS, DOC))
-        self._builder = GoldBuilder(now, self.builds, states, Engine(now))
+        self.builds = Builds.of(catalog)
+        self._builder = GoldBuilder(now, self.builds, states, Engine(now), partial(_describe, catalog))
         self.copies = Copies(Server(now), states)
         self._catalog = catalog
         self._ready = False
         self._tidied_s = 0.0
+        self._inspected_s = time.monotonic()
+        self._failed_s = -_LONGEST_PAUSE_S
 
     def turn(
         self,
         on_table: Callable[[str, TableResult], None] = lambda table, result: None,
         on_copy: Callable[[Copied], None] = lambda copied: None,
+        only: Collection[str] = (),
+        full: bool = False,
+        patient: bool = True,
     ) -> Run:
         """Build and copy whatever is new. One process at a time a stack: a second one waits.
 
+        Args:
+            only, full, patient: as `GoldBuilder.build` takes them.
         Raises:
             Retry: a server does not answer.
         """
@@ -71,34 +83,66 @@ class Orchestrator:
                 self._builder.create_tables()
                 self.copies.create_tables()
                 self._ready = True
-            build = self._builder.build(on_table)
+            build = self._builder.build(on_table, only, full, patient)
             done = Run(build, self._copy(build, on_copy))
             if build is not None and time.monotonic() - self._tidied_s > _TIDY_S:
                 self._tidied_s = time.monotonic()
                 self._tidy(build)
             return done
 
+    def inspect(
+        self, tables: Collection[str] = (), on_result: Callable[[Result], None] = lambda result: None
+    ) -> list[Result]:
+        """Run the full checks, between two turns; see `Inspector.inspect`."""
+        with _turn_lock(self._settings):
+            return Inspector(self._settings, self._catalog, self.builds).inspect(tables, on_result)
+
+    def inspect_if_due(self) -> None:
+        """Run the full checks if their interval has passed; the first time after one of them."""
+        if time.monotonic() - self._inspected_s < self._settings.check_interval_s:
+            return
+        self._inspected_s = time.monotonic()
+        results = self.inspect()
+        wrong = [r for r in results if not r.finding.passed]
+        log.info("full checks: %d hold, %d do not", len(results) - len(wrong), len(wrong))
+        for result in wrong:
+            log.error("%s: %s", result.table, result.finding.sentence())
+
     def _tidy(self, build: Build) -> None:
         """Keep the tables' histories short, sparing what the next build goes by. No build is under way."""
-        spared = {snapshot for sources in build.watermarks.values() for snapshot, _ in sources.values() if snapshot}
+        spared = build.snapshots
         names = [f"{layer}.{source}" for layer in ("silver", "bronze") for source in contracts()]
-        for name in [*names, *(f"gold.{table}" for table in models()), "gold.builds"]:
+        for name in [*names, *(f"gold.{table}" for table in models()), "gold.builds", "gold.check_results"]:
             gone = expire(self._catalog, name, spared)
             if gone:
                 log.info("%s: %d old snapshots forgotten", name, gone)
 
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
-        if build is None:
-            complete = [b.build_id for b in self.builds.read() if b.results is not None]
-            newest = max(complete, default=0)
-        else:
-            newest = build.build_id
-        if newest <= self.copies.copied_build():
+        if build is None and time.monotonic() - self._failed_s < _LONGEST_PAUSE_S:
             return ()
-        known = models().values()
+        complete = [b for b in self.builds.read() if b.results is not None]
+        if not complete or complete[-1].build_id <= self.copies.copied_build():
+            return ()
+        known = [m for m in models().values() if m.table in copied_tables()]
         facts = [m.table for m in known if m.kind == "fact"]
         others = [m.table for m in known if m.kind != "fact"]
-        return tuple(self.copies.refresh(newest, facts, others, on_copy))
+        copied = tuple(self.copies.refresh([_change(b) for b in complete], facts, others, on_copy))
+        if any(c.error for c in copied):
+            self._inspected_s = time.monotonic()
+        self._failed_s = time.monotonic()
+        return copied
+
+
+def _describe(catalog: RestCatalog, table: str, docs: Mapping[str, str]) -> None:
+    describe(catalog, f"gold.{table}", docs)
+
+
+def _change(build: Build) -> Change:
+    """What a build did beyond appending, as the copies must know it."""
+    results = {t: r for t, r in (build.results or {}).items() if not r.error}
+    replaced = frozenset(t for t in results if build.full and t in build.plan)
+    days = {t: [date.fromisoformat(day) for day in r.repointed] for t, r in results.items() if r.repointed}
+    return Change(build.build_id, replaced, days)
 
 
 @contextmanager
@@ -122,6 +166,7 @@ def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
             if done.build is not None:
                 _report(done)
             else:
+                orchestrator.inspect_if_due()
                 time.sleep(_LOOK_S)
         except Retry as error:
             log.warning("%s; next try in %.0f s", error, pause)
@@ -137,7 +182,7 @@ def _report(done: Run) -> None:
     assert done.build is not None
     assert done.build.results is not None
     tables = ", ".join(f"{name} {r.rows:,}" for name, r in done.build.results.items())
-    copied = ", ".join(f"{c.table} {c.rows:,}" for c in done.copied)
+    copied = ", ".join(f"{c.table} {c.error or format(c.rows, ',')}" for c in done.copied)
     log.info("build %d: %s; copied: %s", done.build.build_id, tables, copied or "nothing")
 
 

@@ -1,12 +1,19 @@
-"""Where the data files of the project are: in a checkout beside the packages, in a wheel below this package."""
+"""Where the project's data files are: contracts, SQL and server configuration, and an operator's own beside them.
+
+In a checkout they lie beside the packages, in a wheel below this one. An operator's folders (`LAKEHOUSE_EXTENSIONS`) are laid
+out like the project: `streams/contracts`, `trino/gold`, `trino/checks`, `clickhouse/tables`, `clickhouse/queries`. A file of
+theirs is added to the project's, and takes the place of one that has the same name.
+"""
 
 from pathlib import Path
+
+from lakehouse.settings import settings
 
 _PACKAGE = Path(__file__).resolve().parent
 
 
 def data_folder(name: str) -> Path:
-    """The folder of SQL and configuration called `trino` or `clickhouse`.
+    """The project's own folder of that name, such as `trino` or `streams/contracts`.
 
     Raises:
         FileNotFoundError: the installation is incomplete.
@@ -15,3 +22,22 @@ def data_folder(name: str) -> Path:
         if (root / name).is_dir():
             return root / name
     raise FileNotFoundError(f"the folder {name}/ is missing beside {_PACKAGE}; install the package again")
+
+
+def data_files(folder: str, pattern: str) -> list[Path]:
+    """The files of a folder that match a pattern, the operator's among them, in the order of their names."""
+    places = [data_folder(folder), *(place / folder for place in settings().extensions)]
+    found = {path.name: path for place in places for path in sorted(place.glob(pattern))}
+    return [found[name] for name in sorted(found)]
+
+
+def data_file(folder: str, name: str) -> Path:
+    """One file of a folder, the operator's if there is one.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    found = data_files(folder, name)
+    if not found:
+        raise FileNotFoundError(f"there is no {folder}/{name}")
+    return found[0]

@@ -35,6 +35,7 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(Path.home() / ".cache" / "lakehouse", description="downloaded servers, shared by stacks")
     time_zone: str = Field("Africa/Cairo", description="the operator's time zone: local times, dates, time of day")
     weekend: tuple[str, ...] = Field(("Friday", "Saturday"), description="days that dim_date calls weekend")
+    extensions: tuple[Path, ...] = Field((), description="folders of your own contracts, gold models and tables")
     workers: int = Field(1, ge=1, description="Faust workers that `lakehouse up` starts")
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers")
@@ -64,9 +65,18 @@ class Settings(BaseSettings):
     bronze_interval_s: float = Field(10.0, gt=0, description="seconds between bronze commits")
     bronze_off: tuple[str, ...] = Field((), description="sources without a bronze table")
     buffer_bytes: int = Field(192 * _MIB, gt=0, description="buffered message bytes at which a worker stops fetching")
+    check_interval_s: float = Field(3600.0, gt=0, description="seconds between full checks of gold by themselves")
     duplicate_window_events: int = Field(2_000_000, gt=0, description="accepted events a partition remembers")
     duplicate_window_s: int = Field(24 * 3600, gt=0, description="seconds of Kafka time a partition remembers")
     earliest_event_time: datetime = Field(datetime(2020, 1, 1, tzinfo=UTC), description="older events are rejected")
+
+    @field_validator("extensions")
+    @classmethod
+    def _folders(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for folder in value:
+            if not folder.is_dir():
+                raise ValueError(f"{folder} is no folder")
+        return tuple(folder.resolve() for folder in value)
 
     @field_validator("time_zone")
     @classmethod

@@ -1,15 +1,14 @@
 """Which sources there are, and their topics."""
 
 import difflib
-import importlib.util
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from lakehouse.errors import UsageError
+from lakehouse.paths import data_files
 from lakehouse.settings import settings
 from streams.topics import Topics
 
@@ -30,11 +29,8 @@ class Source:
 @cache
 def known_sources() -> dict[str, Source]:
     """All sources that have a contract, by name."""
-    # found without importing it: publishing needs none of the line's code
-    package = importlib.util.find_spec("streams")
-    folders = [Path(place) / "contracts" for place in (package and package.submodule_search_locations) or ()]
-    files = sorted(path for folder in folders for path in folder.glob("*.yaml"))
-    contracts = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
+    # read without streams.contract: publishing needs none of the line's code
+    contracts = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in data_files("streams/contracts", "*.yaml")]
     return {
         contract["source"]: _source(contract)
         for contract in contracts

@@ -7,14 +7,14 @@ stand in a message, the silver columns and their order. It knows nothing of JSON
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
 from lakehouse.errors import UsageError
+from lakehouse.paths import data_files
 
-FOLDER = Path(__file__).resolve().parent / "contracts"
+FOLDER = "streams/contracts"
 FIELD_TYPES = (
     "string", "int", "double", "money", "bool", "time", "date", "phone", "imei", "tac", "currency",
 )  # fmt: skip
@@ -195,14 +195,14 @@ def parse(raw: dict[str, Any]) -> Contract:
 
 
 @cache
-def contracts(folder: Path = FOLDER) -> dict[str, Contract]:
-    """All contracts of a folder by source, reference sources first (events are enriched by them).
+def contracts() -> dict[str, Contract]:
+    """All contracts by source, the operator's own among them, reference sources first (events are enriched by them).
 
     Raises:
         UsageError: a file is not a contract, or not named after its source.
     """
     found = []
-    for path in sorted(folder.glob("*.yaml")):
+    for path in data_files(FOLDER, "*.yaml"):
         raw = yaml.safe_load(path.read_text())
         if not isinstance(raw, dict):
             continue  # number_plan.yaml is a list

@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from catalog import client
-from catalog.ledger import Ledger
 from catalog.snapshots import StateReader
 from lakehouse.clock import now
 from lakehouse.copies.server import Server
-from lakehouse.gold.builds import COLUMNS, DOC, Builds
+from lakehouse.gold.builds import Builds
 from lakehouse.settings import settings
 from streams.contract import contracts
 from streams.topics import Topics
@@ -25,7 +24,7 @@ def layers() -> list[dict[str, Any]]:
     states = StateReader(catalog)
     rows: list[dict[str, Any]] = []
     waiting_for_build = 0
-    builds = Builds(Ledger(catalog, "gold.builds", COLUMNS, DOC)).read()
+    builds = Builds.of(catalog).read()
     complete = [b for b in builds if b.results is not None]
     watermarks = complete[-1].watermarks if complete else {}
     topics = Topics(settings())

@@ -1,12 +1,11 @@
 """Puts the auditor together from the settings."""
 
 from catalog import client
-from catalog.ledger import Ledger
 from catalog.snapshots import StateReader
 from lakehouse.audit.account import Auditor
 from lakehouse.copies.copy import ddl_files
 from lakehouse.copies.server import Server
-from lakehouse.gold.builds import COLUMNS, DOC, Builds
+from lakehouse.gold.builds import Builds
 from lakehouse.gold.engine import Engine
 from lakehouse.settings import Settings
 from streams.topics import Topics
@@ -23,5 +22,5 @@ def auditor(now: Settings) -> Auditor:
     server = Server(now)
     for path in ddl_files():
         server.run(path.read_text())
-    builds = Builds(Ledger(catalog, "gold.builds", COLUMNS, DOC))
+    builds = Builds.of(catalog)
     return Auditor(now, StateReader(catalog), builds, Engine(now, source="lakehouse-audit"), server, Topics(now))

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "generate": ("data", "Publish generated events and reference records."),
     "sql": ("sql", "Run a query on Trino and print the result."),
     "build": ("pipeline", "Build gold from what silver holds, then refresh the ClickHouse copies."),
+    "check": ("pipeline", "Run the full checks of gold."),
+    "schemas": ("schemas", "Show the tables with their columns, keys and comments."),
     "audit": ("pipeline", "Account for every event at every layer."),
     "settings": ("settings", "Show every setting, its value and where it comes from."),
     "demo": ("demo", "Send generated events through the whole line and show what arrives."),

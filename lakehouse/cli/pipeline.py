@@ -1,8 +1,9 @@
-"""`lakehouse build` and `lakehouse audit`."""
+"""`lakehouse build`, `lakehouse check` and `lakehouse audit`."""
 
 import json
 import sys
 import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -13,37 +14,112 @@ from lakehouse.settings import settings
 
 if TYPE_CHECKING:
     from lakehouse.audit.account import Account
+    from lakehouse.gold.builds import TableResult
+    from lakehouse.gold.inspection import Result
 
 _POLL_S = 1.0
 
 
 @click.command("build")
+@click.option(
+    "--only", multiple=True, metavar="TABLE", help="This table, with the dimensions that it points to. Repeatable."
+)
+@click.option("--full", is_flag=True, help="Make the tables anew from all of silver.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def build_command(as_json: bool) -> None:
+def build_command(only: tuple[str, ...], full: bool, as_json: bool) -> None:
     """Build gold from what silver holds, then refresh the ClickHouse copies.
 
     The orchestrator does this by itself whenever something was committed; this command does it now and shows it. If a build
     is under way it waits for it. A build that was cut short goes on where it was. Facts are loaded once, with the build's id;
-    dimensions are recomputed for the keys that were touched.
+    dimensions are recomputed for the keys that were touched, and facts follow what moved in their histories.
+
+    \b
+    lakehouse build                        what is new
+    lakehouse build --only fact_calls      calls, and the dimensions that they point to
+    lakehouse build --full                 all tables anew: the same rows, whatever they held before
+
+    With --full each table is replaced in one commit, and its copy is exchanged when it is filled: nobody sees half of it.
+
+    Exit code: 0 if all was built and copied, 1 if a table could not be (the others are).
     """
     from lakehouse.orchestrator import Orchestrator
 
     console = Console(stderr=as_json)
     done = Orchestrator(settings()).turn(
-        lambda table, r: console.print(f"  {table:<16} {r.rows:>10,} rows  {r.seconds:6.1f} s  {r.error or ''}"),
-        lambda copied: console.print(f"  {copied.table:<16} {copied.rows:>10,} rows copied"),
+        lambda table, r: console.print(_built(table, r), markup=False, highlight=False),
+        lambda copied: console.print(
+            f"  {copied.table:<16} {copied.error or f'{copied.rows:>10,} rows copied'}", markup=False, highlight=False
+        ),
+        only,
+        full,
+        patient=False,
     )
-    failed = done.build.errors if done.build is not None else {}
+    failed = {
+        **(done.build.errors if done.build is not None else {}),
+        **{c.table: c.error for c in done.copied if c.error},
+    }
     if as_json:
         results = (done.build.results or {}) if done.build is not None else {}
-        tables = {t: {"rows": r.rows, "seconds": r.seconds, "error": r.error} for t, r in results.items()}
-        said = {"build_id": done.build.build_id if done.build else None, "tables": tables}
-        click.echo(json.dumps({**said, "copied": {c.table: c.rows for c in done.copied}}))
+        tables = {table: asdict(result) for table, result in results.items()}
+        said = {"build_id": done.build.build_id if done.build else None, "tables": tables, "failed": failed}
+        click.echo(json.dumps({**said, "copied": {c.table: c.rows for c in done.copied if not c.error}}))
     elif done.build is None:
         console.print("nothing new in silver; gold is up to date")
     else:
-        console.print(f"build {done.build.build_id} is complete")
+        console.print(f"build {done.build.build_id} is complete" + (f", without {', '.join(failed)}" if failed else ""))
     sys.exit(1 if failed else 0)
+
+
+def _built(table: str, result: "TableResult") -> str:
+    moved = f"  {result.moved:,} rows follow their members" if result.moved else ""
+    problem = result.error or result.lagging or "; ".join(result.failed_checks)
+    return f"  {table:<16} {result.rows:>10,} rows  {result.seconds:6.1f} s{moved}  {problem}"
+
+
+@click.command("check")
+@click.argument("tables", nargs=-1, metavar="[TABLE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def check_command(tables: tuple[str, ...], as_json: bool) -> None:
+    """Run the full checks of gold: keys, members, histories, counts and amounts of whole tables.
+
+    Each check is a SQL file in trino/checks/full with a sentence; it counts what is against it. Results are kept in
+    gold.check_results and shown by `lakehouse status`. The orchestrator runs them by itself once an hour
+    (LAKEHOUSE_CHECK_INTERVAL_S).
+
+    Exit code: 0 if all hold, or only a person should look (warn); 1 if a table is wrong.
+    """
+    from lakehouse.orchestrator import Orchestrator
+
+    console = Console(stderr=as_json)
+    results = Orchestrator(settings()).inspect(
+        tables, lambda result: console.print(_checked(result), markup=False, highlight=False, soft_wrap=True)
+    )
+    failed = [r for r in results if r.finding.failed]
+    looks = [r for r in results if not r.finding.passed and not r.finding.failed]
+    if as_json:
+        rows = [
+            {
+                "table": r.table,
+                "check": r.finding.check.name,
+                "severity": r.finding.check.severity,
+                "passed": r.finding.passed,
+                "wrong": r.finding.wrong,
+                "says": r.finding.check.says,
+                "error": r.finding.error,
+            }
+            for r in results
+        ]
+        click.echo(json.dumps({"passed": not failed, "checks": rows}))
+    else:
+        console.print(f"{len(results) - len(failed) - len(looks)} hold, {len(looks)} to look at, {len(failed)} failed")
+    sys.exit(1 if failed else 0)
+
+
+def _checked(result: "Result") -> str:
+    found = result.finding
+    mark = "ok  " if found.passed else found.check.severity
+    wrong = "" if found.passed else f" - NOT so: {found.error or f'{found.wrong:,} against it'}"
+    return f"{mark}  {result.table:<14} {found.check.says}{wrong}"
 
 
 @click.command("audit")

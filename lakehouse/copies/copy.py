@@ -1,33 +1,51 @@
 """Materialised copies of gold in ClickHouse, made by ClickHouse itself from the Iceberg tables: no row passes through Python.
 
 A fact is copied by build: what lies beyond the recorded build is deleted (a killed copy left it), rows of later builds are
-inserted, then the build is recorded. A dimension that changed is built beside and exchanged. Whatever is killed when, the
-next call ends in the same rows. The statements of a killed process may still run in the server: they are ended first.
+inserted, then the build is recorded. A dimension that changed, a fact that was made anew, and days whose facts were re-pointed
+are built beside and exchanged, so that a reader sees the old rows or the new ones. Whatever is killed when, the next call ends
+in the same rows. The statements of a killed process may still run in the server: they are ended first.
 """
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
 
 from catalog.snapshots import StateReader
 from lakehouse.copies.server import Server
-from lakehouse.errors import LakehouseError
-from lakehouse.paths import data_folder
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.paths import data_files
 
 log = logging.getLogger(__name__)
 ALL = "*"
 _QUERY_ID = "lakehouse-copy-"
+_BESIDE = "__next"
 # Hex digits of a key, as text in Iceberg, become the number that they write.
 _KEY = "reinterpretAsUInt128(reverse(unhex({column})))"
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What was done to one table."""
+    """What was done to one table: rows written, or why it could not be copied."""
 
     table: str
     rows: int
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a build did beyond appending.
+
+    Attributes:
+        replaced: facts that it made anew.
+        days: by fact the days (UTC) of which older rows changed.
+    """
+
+    build_id: int
+    replaced: frozenset[str] = frozenset()
+    days: dict[str, list[date]] = field(default_factory=dict)
 
 
 class Copies:
@@ -39,9 +57,18 @@ class Copies:
         self._lake = catalog_database
 
     def create_tables(self) -> None:
-        """Create the tables that are missing."""
+        """Create the tables that are missing; one that can't be is left to the copy to report.
+
+        Raises:
+            Retry: ClickHouse does not answer.
+        """
         for path in ddl_files():
-            self._server.run(path.read_text())
+            try:
+                self._server.run(path.read_text())
+            except Retry:
+                raise
+            except LakehouseError as error:
+                log.error("%s: %s", path.name, error)
 
     def copied_build(self) -> int:
         """The newest build of which all copies are there; 0 if none."""
@@ -49,61 +76,92 @@ class Copies:
 
     def refresh(
         self,
-        build_id: int,
+        changes: Sequence[Change],
         facts: Sequence[str],
         dimensions: Sequence[str],
         progress: Callable[[Copied], None] = lambda copied: None,
     ) -> list[Copied]:
-        """Bring all copies to a build.
+        """Bring all copies to the newest build. A table that can't be copied does not stop the others.
 
         Args:
-            build_id: the newest complete build; gold must not change meanwhile.
+            changes: all complete builds in order, at least one; gold must not change meanwhile.
         Returns:
-            the tables that were copied.
+            the tables that were copied, or could not be.
         Raises:
             Retry: a server does not answer; the next call mends what was begun.
         """
         self._end_leftovers()
+        newest = changes[-1].build_id
         done: list[Copied] = []
-        copies = [(self._copy_dimension, t) for t in dimensions] + [(self._copy_fact, t) for t in facts]
-        for copy, table in copies:
-            copied = copy(table, build_id)
+        for table in (*dimensions, *facts):
+            try:
+                copied = self._copy_fact(table, changes) if table in facts else self._copy_dimension(table, newest)
+            except Retry:
+                raise
+            except LakehouseError as error:
+                log.error("the copy of %s: %s", table, error)
+                copied = Copied(table, 0, str(error))
             if copied is not None:
                 done.append(copied)
                 progress(copied)
-        self._record(ALL, build_id, 0, 0)
+        if not any(copied.error for copied in done):
+            self._record(ALL, newest, 0, 0)
         return done
 
-    def _copy_fact(self, table: str, build_id: int) -> Copied | None:
-        recorded = self._recorded(table)[0]
-        if recorded >= build_id:
+    def _copy_fact(self, table: str, changes: Sequence[Change]) -> Copied | None:
+        newest, recorded = changes[-1].build_id, self._recorded(table)[0]
+        if recorded >= newest:
             return None
+        later = [change for change in changes if change.build_id > recorded]
+        if any(table in change.replaced for change in later):
+            return self._whole(table, newest)
+        days = sorted({day for change in later for day in change.days.get(table, ())})
+        if recorded and days:
+            return self._days_beside(table, recorded, newest, days)
         if self._server.query(f"select 1 from gold.{table} where build_id > {recorded} limit 1"):
             log.info("%s: rows beyond build %d were left by a copy that was cut short; they go", table, recorded)
-            self._server.run(
-                f"delete from gold.{table} where build_id > {recorded} settings lightweight_deletes_sync = 2"
-            )
-        rows = self._insert(table, table, f"where build_id > {recorded} and build_id <= {build_id}")
-        self._record(table, build_id, self._snapshot(table), rows)
+            self._delete(table, f"build_id > {recorded}")
+        rows = self._insert(table, table, f"where build_id > {recorded} and build_id <= {newest}")
+        self._record(table, newest, self._snapshot(table), rows)
         return Copied(table, rows)
+
+    def _days_beside(self, table: str, recorded: int, newest: int, days: Sequence[date]) -> Copied:
+        """Replace days, and add later builds, in a twin that shares the table's data until then; exchange them."""
+        stale = f"build_id > {recorded} or {_within(days)}"
+        self._drop_beside(table)
+        self._server.run(f"create table gold.{table}{_BESIDE} clone as gold.{table}")
+        self._delete(table + _BESIDE, stale)
+        rows = self._insert(table, table + _BESIDE, f"where build_id <= {newest} and ({stale})")
+        return self._exchange(table, newest, rows)
 
     def _copy_dimension(self, table: str, build_id: int) -> Copied | None:
-        snapshot = self._snapshot(table)
-        if self._recorded(table)[1] == snapshot:
-            return None
-        beside = f"{table}__next"
-        self._server.run(f"drop table if exists gold.{beside} sync")
-        self._server.run(f"create table gold.{beside} as gold.{table}")
-        rows = self._insert(table, beside, "")
-        self._server.run(f"exchange tables gold.{table} and gold.{beside}")
-        self._record(table, build_id, snapshot, rows)
-        self._server.run(f"drop table if exists gold.{beside} sync")
+        return None if self._recorded(table)[1] == self._snapshot(table) else self._whole(table, build_id)
+
+    def _whole(self, table: str, build_id: int) -> Copied:
+        """Build the table anew beside the old one, by its file, and exchange them."""
+        self._drop_beside(table)
+        ddl = next(path.read_text() for path in ddl_files() if path.stem == table)
+        self._server.run(ddl.replace(f"gold.{table}", f"gold.{table}{_BESIDE}", 1))
+        return self._exchange(table, build_id, self._insert(table + _BESIDE, table + _BESIDE, ""))
+
+    def _exchange(self, table: str, build_id: int, rows: int) -> Copied:
+        self._server.run(f"exchange tables gold.{table} and gold.{table}{_BESIDE}")
+        self._record(table, build_id, self._snapshot(table), rows)
+        self._drop_beside(table)
         return Copied(table, rows)
 
-    def _insert(self, table: str, target: str, condition: str) -> int:
+    def _drop_beside(self, table: str) -> None:
+        self._server.run(f"drop table if exists gold.{table}{_BESIDE} sync")
+
+    def _delete(self, table: str, condition: str) -> None:
+        self._server.run(f"delete from gold.{table} where {condition} settings lightweight_deletes_sync = 2")
+
+    def _insert(self, shape: str, target: str, condition: str) -> int:
+        """Insert a gold table's rows into a table, in the types of `shape`."""
+        table = target.removesuffix(_BESIDE)
         columns = self._server.query(
             "select name, type from system.columns where database = 'gold' and table = {table:String} order by position",
-            table=table,
+            table=shape,
         )
         if not columns:
             raise LakehouseError(f"ClickHouse has no table gold.{table}; clickhouse/tables/{table}.sql should make it")
@@ -140,6 +198,24 @@ def _expression(name: str, kind: str) -> str:
     return _KEY.format(column=name) if kind == "UInt128" else f"cast({name} as {kind})"
 
 
+def _within(days: Sequence[date]) -> str:
+    """A condition on `event_time`: within the days, neighbours as one range."""
+    ranges: list[list[date]] = []
+    for day in days:
+        if ranges and ranges[-1][1] == day:
+            ranges[-1][1] = day + timedelta(days=1)
+        else:
+            ranges.append([day, day + timedelta(days=1)])
+    bound = "toDateTime64('{} 00:00:00', 6, 'UTC')"
+    listed = (f"(event_time >= {bound.format(a)} and event_time < {bound.format(b)})" for a, b in ranges)
+    return f"({' or '.join(listed)})"
+
+
+def copied_tables() -> set[str]:
+    """The gold tables that have a copy."""
+    return {path.stem for path in ddl_files()} - {"copies"}
+
+
 def ddl_files() -> list[Path]:
     """The statements that make the copies' tables."""
-    return sorted((data_folder("clickhouse") / "tables").glob("*.sql"))
+    return data_files("clickhouse/tables", "*.sql")

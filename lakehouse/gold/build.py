@@ -2,27 +2,27 @@
 
 - *Plan*: of each silver table one snapshot, and the offsets between what each gold table has and that snapshot; recorded first.
 - *Load*: dimensions side by side, then facts side by side. A dimension is merged (the same rows whenever it is repeated), a
-  fact appended under the build's id: rows with that id mean that it is done. A table that fails keeps its watermark and does
-  not stop the others; facts wait only for the dimensions that they point to.
+  fact appended under the build's id: rows with that id mean that it is done; then older facts follow what moved in histories. A
+  table that fails keeps its watermark and does not stop the others; facts wait only for the dimensions that they point to.
 - *Complete*: the cheap checks, then the record.
 """
 
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 
-from catalog.offsets import Offsets
-from catalog.snapshots import StateReader, TableState
+from catalog.snapshots import StateReader
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.builds import Build, Builds, Plan, TableResult, Watermarks
+from lakehouse.gold.checks import build_checks
 from lakehouse.gold.engine import Engine
-from lakehouse.gold.intervals import Interval
-from lakehouse.gold.models import Model, Renderer, gold, models, sources_of
-from lakehouse.paths import data_folder
+from lakehouse.gold.load import Describe, Loader
+from lakehouse.gold.models import Model, broken_models, models
+from lakehouse.gold.plan import Planner
+from lakehouse.gold.render import Renderer
+from lakehouse.gold.repoint import Moved, histories_of, moved
 from lakehouse.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -30,49 +30,38 @@ _SIDE_BY_SIDE = 3
 Progress = Callable[[str, TableResult], None]
 
 
-@dataclass(frozen=True)
-class Check:
-    """A query that counts what is wrong, with the sentence that it proves."""
-
-    name: str
-    severity: str
-    kinds: str
-    says: str
-    sql: str
-
-
-def checks() -> list[Check]:
-    """The checks of `trino/checks`."""
-    return [_check(path) for path in sorted((data_folder("trino") / "checks").glob("*.sql"))]
-
-
-def _check(path: Path) -> Check:
-    text = path.read_text()
-    said = dict(re.findall(r"^-- (severity|for|says): (.*)$", text, re.MULTILINE))
-    return Check(path.stem, said["severity"], said["for"], said["says"], text)
-
-
 class GoldBuilder:
     """Builds gold from silver."""
 
-    def __init__(self, settings: Settings, builds: Builds, states: StateReader, engine: Engine) -> None:
+    def __init__(
+        self, settings: Settings, builds: Builds, states: StateReader, engine: Engine, describe: Describe
+    ) -> None:
+        self._settings = settings
         self._builds = builds
         self._states = states
         self._engine = engine
+        self._describe = describe
         self._models = models()
-        self._renderer = Renderer(settings, self._models)
+        self._created: set[str] = set()
+        self._planner = Planner(self._models, states)
 
-    def create_tables(self) -> None:
-        """Create the gold tables that are missing."""
-        for model in self._models.values():
-            self._engine.run(model.ddl())
+    def build(
+        self,
+        progress: Progress = lambda table, result: None,
+        only: Collection[str] = (),
+        full: bool = False,
+        patient: bool = True,
+    ) -> Build | None:
+        """Finish a build that was planned, or plan one if silver holds something new; None if there is nothing to do.
 
-    def build(self, progress: Progress = lambda table, result: None) -> Build | None:
-        """Finish a build that was planned, or plan one if silver holds something new; None if it does not.
-
+        Args:
+            only: these tables, with the dimensions that they point to; nothing means all.
+            full: make the tables anew from all of silver, in one commit each.
+            patient: leave tables that could not be loaded a moment ago alone.
         Raises:
             Retry: a server does not answer; the build goes on at the next call.
             Fenced: another process builds too.
+            UsageError: there is no such table.
         """
         builds = self._builds.read()
         last = next((b for b in reversed(builds) if b.results is not None), None)
@@ -81,163 +70,149 @@ class GoldBuilder:
             log.info("build %d was planned and is not complete: it goes on", build.build_id)
             self._engine.end_leftovers()
         else:
-            plan = self._plan(last.watermarks if last is not None else {})
+            plan = self._planner.plan(last, only, full, patient)
             if plan is None:
                 return None
-            build = self._builds.record_plan(builds[-1].build_id + 1 if builds else 1, plan)
-        build.results = self._load(build, progress)
-        build.watermarks = _advanced(last.watermarks if last is not None else {}, build.plan, build.results)
+            build = self._builds.record_plan(builds[-1].build_id + 1 if builds else 1, plan, full)
+        self._carry_out(build, last, progress)
         self._builds.record_complete(build)
         return build
 
-    # -- plan ----------------------------------------------------------------------------------------------------------
+    def create_tables(self) -> None:
+        """Create the gold tables that are missing; one that can't be is left to the build to report.
 
-    def _plan(self, watermarks: Watermarks) -> Plan | None:
-        states: dict[str, TableState] = {}
-        plan: Plan = {}
+        Raises:
+            Retry: Trino does not answer.
+        """
         for model in self._models.values():
-            if model.kind == "generated":
-                if model.table not in watermarks:
-                    plan[model.table] = {}
-                continue
-            sources = sources_of(model, self._models)
-            for source in sources:
-                if source not in states:
-                    states[source] = self._states.state(f"silver.{source}")
-            intervals = {s: self._interval(s, states[s], watermarks.get(model.table, {})) for s in sources}
-            if model.table not in watermarks or not all(i.empty for i in intervals.values()):
-                plan[model.table] = intervals
-        moved = any(not i.empty for intervals in plan.values() for i in intervals.values())
-        return plan if moved else None
-
-    def _interval(self, source: str, state: TableState, loaded: Mapping[str, tuple[int | None, Offsets]]) -> Interval:
-        snapshot, start = loaded.get(source, (None, {}))
-        for partition, offset in start.items():
-            if state.positions.next.get(partition, 0) < offset:
-                raise LakehouseError(
-                    f"silver.{source} went back: gold has its offsets up to {offset} of {partition}. Somebody rolled the"
-                    " table back; gold must be built anew from it."
-                )
-        since = self._states.ingested_since(f"silver.{source}", snapshot) if state.snapshot_id != snapshot else None
-        return Interval(source, state.snapshot_id, dict(start), dict(state.positions.next), since)
-
-    # -- load ----------------------------------------------------------------------------------------------------------
-
-    def _load(self, build: Build, progress: Progress) -> dict[str, TableResult]:
-        results: dict[str, TableResult] = {}
-        for kinds in (("generated", "dimension"), ("fact",)):
-            todo = [m for m in self._models.values() if m.kind in kinds and m.table in build.plan]
-            with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="gold") as pool:
-                futures = {m.table: pool.submit(self._load_table, m, build, results) for m in todo}
-            for table, future in futures.items():
-                results[table] = future.result()
-                progress(table, results[table])
-        return results
-
-    def _load_table(self, model: Model, build: Build, before: Mapping[str, TableResult]) -> TableResult:
-        started = time.monotonic()
-        result = TableResult()
-        waits = [k.dimension for k in model.foreign_keys if k.dimension in before and before[k.dimension].error]
-        try:
-            if model.kind == "fact":
-                result.rows = self._append_fact(model, build, sorted(set(waits)))
-            else:
-                result.rows = self._merge(model, build)
-        except Retry:
-            raise
-        except LakehouseError as error:
-            log.error("build %d: %s could not be loaded: %s", build.build_id, model.table, error)
-            result.error = str(error)
-        else:
-            result.failed_checks = self._check(model, build)
-        result.seconds = round(time.monotonic() - started, 3)
-        return result
-
-    def _append_fact(self, model: Model, build: Build, waits: list[str]) -> int:
-        """Append the build's rows. Rows with its id mean that an earlier try did, whatever it was told."""
-        loaded = f"select count(*) from {gold(model.table)} where build_id = {build.build_id}"
-        present = self._engine.count(loaded)
-        if present:
-            return present
-        if waits:
-            raise LakehouseError(f"waits for {', '.join(waits)}, which could not be loaded")
-        select = self._renderer.render(model, model.sql, build.plan[model.table], build.build_id)
-        try:
-            return self._engine.count(f"insert into {gold(model.table)} ({model.column_list})\n{select}")
-        except Retry:
-            raise
-        except LakehouseError:
-            # Refused, or ended after its commit: only the table knows.
-            present = self._engine.count(loaded)
-            if present:
-                return present
-            raise
-
-    def _merge(self, model: Model, build: Build) -> int:
-        """Make the table hold exactly the model's rows for the keys that they name."""
-        intervals = build.plan[model.table]
-        select = self._renderer.render(model, model.sql, intervals, build.build_id)
-        key = model.business_key
-        touched = self._renderer.touched(model, key, intervals) if model.kind == "dimension" and key else None
-        return self._engine.count(merge_statement(model, select, touched))
-
-    def _check(self, model: Model, build: Build) -> list[str]:
-        failed = []
-        for check in checks():
-            words = check.kinds.split(" with ")
-            if words[0] != model.kind or (words[1:] == ["amount"] and not model.has_amount):
-                continue
-            sql = self._renderer.render(model, check.sql, build.plan[model.table], build.build_id)
             try:
-                wrong = self._engine.count(sql)
+                self._create(model)
             except Retry:
                 raise
             except LakehouseError as error:
-                failed.append(f"{check.name} could not be run: {error}")
+                log.error("%s could not be created: %s", model.table, error)
+
+    def _create(self, model: Model) -> None:
+        if model.table not in self._created:
+            self._engine.run(model.ddl())
+            self._created.add(model.table)
+
+    def _carry_out(self, build: Build, last: Build | None, progress: Progress) -> None:
+        renderer = Renderer(self._settings, self._models, full=build.full)
+        loader = Loader(self._engine, renderer, build, self._describe)
+        run = _Run(build, {table: TableResult(error=reason) for table, reason in broken_models().items()}, progress)
+        followed = dict(last.followed) if last is not None else {}
+        self._side_by_side(("generated", "dimension"), run, loader)
+        self._see_what_moved(run, followed)
+        self._side_by_side(("fact",), run, loader)
+        build.results = run.results
+        build.watermarks = _advanced(last.watermarks if last is not None else {}, build.plan, run.results)
+        build.followed = self._followed(followed, run)
+
+    # -- following histories -------------------------------------------------------------------------------------------
+
+    def _snapshot(self, dimension: str) -> int:
+        return self._states.state(f"gold.{dimension}").snapshot_id or 0
+
+    def _see_what_moved(self, run: "_Run", followed: Mapping[str, Mapping[str, int]]) -> None:
+        """Find what the rows of each fact must follow. A dimension that failed is followed by a later build."""
+        known: dict[tuple[str, int], Moved | None] = {}
+        for fact, dimensions in followed.items():
+            if fact not in self._models or (run.build.full and fact in run.build.plan):
                 continue
-            if wrong:
-                log.error("build %d: %s: not true that %s (%d)", build.build_id, model.table, check.says, wrong)
-                failed.append(f"{check.name}: {wrong} against '{check.says}'")
-        return failed
+            for d in histories_of(self._models[fact], self._models):
+                since = dimensions.get(d.table)
+                if since is None or d.table in run.failed or since == self._snapshot(d.table):
+                    continue
+                try:
+                    if (d.table, since) not in known:
+                        known[d.table, since] = moved(self._engine, d, since)
+                except Retry:
+                    raise
+                except LakehouseError as error:
+                    remedy = f"`lakehouse build --full --only {fact}` makes it anew"
+                    run.lagging[fact] = f"its rows can't follow {d.table} ({error}); {remedy}"
+                    continue
+                found = known[d.table, since]
+                if found is not None:
+                    run.moved.setdefault(fact, {})[d.table] = found
+
+    def _followed(self, before: dict[str, dict[str, int]], run: "_Run") -> dict[str, dict[str, int]]:
+        """What each fact's rows follow after the build."""
+        after = dict(before)
+        for fact in (m for m in self._models.values() if m.kind == "fact"):
+            if (fact.table in run.build.plan or fact.table in before) and fact.table not in run.failed:
+                ready = [d.table for d in histories_of(fact, self._models) if d.table not in run.failed]
+                after[fact.table] = {**before.get(fact.table, {}), **{d: self._snapshot(d) for d in ready}}
+        return after
+
+    # -- loading -------------------------------------------------------------------------------------------------------
+
+    def _side_by_side(self, kinds: tuple[str, ...], run: "_Run", loader: Loader) -> None:
+        todo = [m for m in self._models.values() if m.kind in kinds and run.concerns(m.table)]
+        with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="gold") as pool:
+            futures = {m.table: pool.submit(self._table, m, run, loader, frozenset(run.failed)) for m in todo}
+        for table, future in futures.items():
+            run.results[table] = future.result()
+            run.progress(table, run.results[table])
+
+    def _table(self, model: Model, run: "_Run", loader: Loader, failed: frozenset[str]) -> TableResult:
+        started = time.monotonic()
+        result = TableResult(lagging=run.lagging.get(model.table))
+        try:
+            if model.table in run.build.plan:
+                self._create(model)
+                result.rows = loader.load(model, sorted(failed & {k.dimension for k in model.foreign_keys}))
+                result.failed_checks = loader.check(model, build_checks())
+        except Retry:
+            raise
+        except LakehouseError as error:
+            log.error("%s could not be loaded: %s", model.table, error)
+            self._created.discard(model.table)
+            result.error = str(error)
+        self._follow(model, run, loader, result)
+        result.seconds = round(time.monotonic() - started, 3)
+        return result
+
+    def _follow(self, model: Model, run: "_Run", loader: Loader, result: TableResult) -> None:
+        try:
+            loader.repoint(model, run.moved.get(model.table, {}), result)
+        except Retry:
+            raise
+        except LakehouseError as error:
+            log.error("%s could not follow its dimensions: %s", model.table, error)
+            result.lagging = str(error)
 
 
-def merge_statement(model: Model, select: str, touched: str | None) -> str:
-    """One MERGE that makes a dimension hold the selected rows, and no others of the touched business keys.
+@dataclass
+class _Run:
+    """A build as it goes: what came of its tables, and what moved in histories.
 
-    Repeating it changes nothing. Rows that did not change are left alone, so that copies see what did.
-
-    Args:
-        select: the rows of the touched keys as they are to be.
-        touched: a query of those keys; None if the rows replace nothing (generated tables).
+    Attributes:
+        moved: by fact and dimension with history, what the fact's older rows must follow.
+        lagging: facts that can't follow, with the reason.
     """
-    sk, key, table, columns = model.surrogate_key, model.business_key, gold(model.table), model.column_list
-    names = [c.name for c in model.columns]
-    differs = " or ".join(f"t.{n} is distinct from s.{n}" for n in names if n != sk)
-    updates = ", ".join(f"{n} = s.{n}" for n in names if n != sk)
-    values = ", ".join(f"s.{n}" for n in names)
-    present = f"union all\nselect {columns}, true from {table} where {key} in (\n{touched}\n)" if touched else ""
-    return f"""merge into {table} t using (
-with fresh as (
-{select}
-),
-both as (
-select {columns}, false as is_old from fresh
-{present}
-),
-judged as (
-select *, is_old and count_if(not is_old) over (partition by {sk}) = 0 as is_gone from both
-)
-select {columns}, is_gone from judged where not is_old or is_gone
-) s on t.{sk} = s.{sk}
-when matched and s.is_gone then delete
-when matched and ({differs}) then update set {updates}
-when not matched then insert ({columns}) values ({values})"""
+
+    build: Build
+    results: dict[str, TableResult]
+    progress: Progress
+    moved: dict[str, dict[str, Moved]] = field(default_factory=dict)
+    lagging: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> set[str]:
+        """Tables that are not up to date."""
+        return {table for table, r in self.results.items() if r.error or r.lagging}
+
+    def concerns(self, table: str) -> bool:
+        """Whether there is anything to do for a table."""
+        return table not in self.results and (table in self.build.plan or table in self.moved or table in self.lagging)
 
 
 def _advanced(before: Watermarks, plan: Plan, results: Mapping[str, TableResult]) -> Watermarks:
     """The watermarks after a build: those of its tables at the plan's end, save where loading failed."""
     after = dict(before)
     for table, intervals in plan.items():
-        if results[table].error is None:
+        if table in results and results[table].error is None:
             after[table] = {source: (i.snapshot_id, i.end) for source, i in intervals.items()}
     return after

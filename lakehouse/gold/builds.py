@@ -3,7 +3,9 @@
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
+
+from pyiceberg.catalog.rest import RestCatalog
 
 from catalog.ledger import Ledger
 from catalog.offsets import Offsets, Positions
@@ -16,7 +18,12 @@ COLUMNS = (
     Column("state", "string", "planned, then complete"),
     Column("at", "instant", "when this was recorded"),
     Column("plan", "string", "JSON: per table and silver source the snapshot and offsets to load from and to"),
-    Column("result", "string", "JSON: per table rows, seconds, error; checks that failed; watermarks from here on"),
+    Column("full", "bool", "whether tables are made anew from all of silver"),
+    Column(
+        "result",
+        "string",
+        "JSON: per table what was done and what failed; watermarks from here on",
+    ),
 )
 DOC = "Builds of gold: one row when planned, one when complete"
 # table -> source -> interval
@@ -27,29 +34,54 @@ Watermarks = dict[str, dict[str, tuple[int | None, Offsets]]]
 
 @dataclass
 class TableResult:
-    """What a build did to one table."""
+    """What a build did to one table.
+
+    Attributes:
+        rows: loaded, merged, or written anew.
+        lagging: why older rows could not follow what moved in a dimension; the new ones are loaded.
+        repointed: days (ISO, UTC) that hold facts whose member became another one.
+        moved: rows that were re-pointed.
+    """
 
     rows: int = 0
     seconds: float = 0.0
     error: str | None = None
+    lagging: str | None = None
     failed_checks: list[str] = field(default_factory=list)
+    repointed: list[str] = field(default_factory=list)
+    moved: int = 0
 
 
 @dataclass
 class Build:
-    """A build: its plan, and once complete its results and how far each table has come."""
+    """A build: its plan, and once complete its results and how far each table has come.
+
+    Attributes:
+        full: tables are made anew from all of silver.
+        watermarks: what each table has taken in of silver.
+        followed: by fact and dimension with history, the dimension's snapshot that the fact's rows follow.
+    """
 
     build_id: int
     plan: Plan
     planned_at: datetime
+    full: bool = False
     results: dict[str, TableResult] | None = None
     watermarks: Watermarks = field(default_factory=dict)
+    followed: dict[str, dict[str, int]] = field(default_factory=dict)
     completed_at: datetime | None = None
 
     @property
+    def snapshots(self) -> set[int]:
+        """The snapshots that the next build goes by, and that must be kept."""
+        read = {snapshot for sources in self.watermarks.values() for snapshot, _ in sources.values() if snapshot}
+        return read | {snapshot for followed in self.followed.values() for snapshot in followed.values()}
+
+    @property
     def errors(self) -> dict[str, str]:
-        """Tables that could not be loaded, with the reason."""
-        return {name: r.error for name, r in (self.results or {}).items() if r.error}
+        """Tables that could not be brought up to date, with the reason."""
+        found = {name: r.error or r.lagging for name, r in (self.results or {}).items()}
+        return {name: reason for name, reason in found.items() if reason}
 
     def end_of(self, source: str, table: str) -> Offsets:
         """How far a table has taken in a source."""
@@ -58,6 +90,11 @@ class Build:
 
 class Builds:
     """Reads and writes the record."""
+
+    @classmethod
+    def of(cls, catalog: RestCatalog) -> Self:
+        """The record in a catalog."""
+        return cls(Ledger(catalog, "gold.builds", COLUMNS, DOC))
 
     def __init__(self, ledger: Ledger, clock: Clock = now) -> None:
         self._ledger = ledger
@@ -68,37 +105,41 @@ class Builds:
         found: dict[int, Build] = {}
         for row in sorted(self._ledger.read(), key=lambda r: (r["build_id"], r["state"] == "complete")):
             if row["state"] == "planned":
-                found[row["build_id"]] = Build(row["build_id"], _load_plan(row["plan"]), row["at"])
+                found[row["build_id"]] = Build(row["build_id"], _load_plan(row["plan"]), row["at"], bool(row["full"]))
             else:
                 build = found[row["build_id"]]
                 result = json.loads(row["result"])
                 build.results = {name: TableResult(**r) for name, r in result["tables"].items()}
                 build.watermarks = _load_watermarks(result["watermarks"])
+                build.followed = result["followed"]
                 build.completed_at = row["at"]
         return [found[n] for n in sorted(found)]
 
-    def record_plan(self, build_id: int, plan: Plan) -> Build:
+    def record_plan(self, build_id: int, plan: Plan, full: bool = False) -> Build:
         """Record what a build will load.
 
         Raises:
             Fenced: another process recorded a build since the last `read`.
         """
         at = self._clock()
-        self._append(build_id, "planned", at, plan=_dump_plan(plan))
-        return Build(build_id, plan, at)
+        self._append(build_id, "planned", at, full, plan=_dump_plan(plan))
+        return Build(build_id, plan, at, full)
 
     def record_complete(self, build: Build) -> None:
         """Record that a build is complete, with its results and watermarks."""
         assert build.results is not None
         build.completed_at = self._clock()
         tables = {name: asdict(r) for name, r in build.results.items()}
-        said = json.dumps({"tables": tables, "watermarks": _dump_watermarks(build.watermarks)})
-        self._append(build.build_id, "complete", build.completed_at, result=said)
+        said = json.dumps(
+            {"tables": tables, "watermarks": _dump_watermarks(build.watermarks), "followed": build.followed}
+        )
+        self._append(build.build_id, "complete", build.completed_at, build.full, result=said)
 
     def _append(
-        self, build_id: int, state: str, at: datetime, plan: str | None = None, result: str | None = None
+        self, build_id: int, state: str, at: datetime, full: bool, plan: str | None = None, result: str | None = None
     ) -> None:
-        self._ledger.append([{"build_id": build_id, "state": state, "at": at, "plan": plan, "result": result}])
+        record = {"build_id": build_id, "state": state, "at": at, "plan": plan, "full": full, "result": result}
+        self._ledger.append([record])
 
 
 def _dump_offsets(offsets: Offsets) -> Any:

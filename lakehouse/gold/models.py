@@ -1,23 +1,21 @@
-"""The gold models: one SQL file a table with its description beside it, rendered for a build."""
+"""The gold models: one SQL file a table, with its description beside it.
 
-from collections.abc import Callable, Mapping
+A model that can't be read does not stop the others: it is left out, and its reason is told by `broken_models`.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from lakehouse.errors import UsageError
-from lakehouse.gold.intervals import Interval
-from lakehouse.paths import data_folder
-from lakehouse.settings import Settings
+from lakehouse.paths import data_files
 
+FOLDER = "trino/gold"
 KINDS = ("generated", "dimension", "fact")
-_MACROS = (
-    "{% from 'functions/keys.sql' import sk, instant_text, unknown_sk, date_sk, time_sk, beginning, open_end with context %}"
-    "{% from 'functions/history.sql' import counting, versions with context %}"
-)
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,10 @@ class ModelColumn:
 
 @dataclass(frozen=True)
 class ForeignKey:
-    """A fact's reference: its column, the dimension, and the business key as an expression over silver's columns."""
+    """A fact's reference: its column, the dimension, and the business key.
+
+    The key is an expression over columns that the silver table and the fact share: a fact is re-pointed by it too.
+    """
 
     column: str
     dimension: str
@@ -60,18 +61,33 @@ class Model:
         return any(c.name == "amount" for c in self.columns)
 
     @property
+    def has_history(self) -> bool:
+        """Whether the dimension has versions (Type 2)."""
+        return any(c.name == "valid_from" for c in self.columns)
+
+    @property
     def column_list(self) -> str:
         """Its columns, as SQL lists them."""
         return ", ".join(c.name for c in self.columns)
 
+    @property
+    def doc(self) -> str:
+        """What the table is, in a line."""
+        return f"{self.title}: {self.grain}"
+
     def ddl(self) -> str:
         """The statement that creates the table where it is missing."""
         columns = ",\n    ".join(f"{c.name} {c.type} comment {quoted(c.comment)}" for c in self.columns)
-        options = "format = 'PARQUET'"
-        if self.partition:
-            options += f", partitioning = array[{quoted(self.partition)}]"
-        doc = quoted(f"{self.title}: {self.grain}")
-        return f"create table if not exists {gold(self.table)} (\n    {columns}\n) comment {doc} with ({options})"
+        return f"create table if not exists {gold(self.table)} (\n    {columns}\n)\n{self._options}"
+
+    def replacement(self, select: str) -> str:
+        """The statement that gives the table new content and columns at once; the columns' comments go."""
+        return f"create or replace table {gold(self.table)}\n{self._options} as\nselect {self.column_list} from (\n{select}\n)"
+
+    @property
+    def _options(self) -> str:
+        partitioning = f", partitioning = array[{quoted(self.partition)}]" if self.partition else ""
+        return f"comment {quoted(self.doc)} with (format = 'PARQUET'{partitioning})"
 
 
 def quoted(text: str) -> str:
@@ -84,26 +100,55 @@ def gold(table: str) -> str:
     return f"iceberg.gold.{table}"
 
 
-@cache
-def models(folder: Path | None = None) -> dict[str, Model]:
-    """All gold models, generated tables first, then dimensions, then facts.
+def models() -> dict[str, Model]:
+    """All gold models that can be read, generated tables first, then dimensions, then facts."""
+    return _read()[0]
 
-    Raises:
-        UsageError: a model is not what it must be; the message names the file.
-    """
-    place = folder or data_folder("trino") / "gold"
-    found = [_model(path) for path in sorted(place.glob("*.yaml")) if not path.name.endswith(".examples.yaml")]
+
+def broken_models() -> dict[str, str]:
+    """The models that can't be read, by table, each with the reason in a sentence."""
+    return _read()[1]
+
+
+@cache
+def _read() -> tuple[dict[str, Model], dict[str, str]]:
+    found: list[Model] = []
+    broken: dict[str, str] = {}
+    for path in data_files(FOLDER, "*.yaml"):
+        if path.name.endswith(".examples.yaml"):
+            continue
+        try:
+            found.append(_model(path))
+        except UsageError as error:
+            broken[path.stem] = str(error)
     found.sort(key=lambda m: (KINDS.index(m.kind), m.table))
-    return {m.table: m for m in found}
+    good = {m.table: m for m in found}
+    for model in found:
+        missing = [k.dimension for k in model.foreign_keys if k.dimension not in good]
+        if missing:
+            broken[model.table] = f"{model.table} points to {', '.join(missing)}, which is not there or can't be read"
+            del good[model.table]
+    return good, broken
 
 
 def _model(path: Path) -> Model:
-    raw = yaml.safe_load(path.read_text())
     sql = path.with_suffix(".sql")
-    if raw.get("table") != path.stem or raw.get("kind") not in KINDS or not sql.is_file():
-        raise UsageError(
-            f"{path}: needs `table: {path.stem}`, a kind out of {', '.join(KINDS)}, and {sql.name} beside it"
-        )
+    try:
+        raw = yaml.safe_load(path.read_text())
+        if raw.get("table") != path.stem or raw.get("kind") not in KINDS or not sql.is_file():
+            raise UsageError(
+                f"{path}: needs `table: {path.stem}`, a kind out of {', '.join(KINDS)}, and {sql.name} beside it"
+            )
+        return _parsed(raw, sql.read_text())
+    except (yaml.YAMLError, AttributeError) as error:
+        raise UsageError(f"{path} is no YAML mapping: {' '.join(str(error).split())}") from error
+    except KeyError as error:
+        raise UsageError(f"{path}: the word {error} is missing") from error
+    except TypeError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def _parsed(raw: dict[str, Any], sql: str) -> Model:
     return Model(
         table=raw["table"],
         kind=raw["kind"],
@@ -111,7 +156,7 @@ def _model(path: Path) -> Model:
         grain=raw["grain"],
         columns=tuple(ModelColumn(c["name"], c["type"], c["comment"]) for c in raw["columns"]),
         surrogate_key=raw["surrogate_key"],
-        sql=sql.read_text(),
+        sql=sql,
         reads=raw.get("reads"),
         business_key=raw.get("business_key"),
         partition=raw.get("partition"),
@@ -125,59 +170,6 @@ def sources_of(model: Model, among: Mapping[str, Model]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s for s in (model.reads, *pointing) if s is not None))
 
 
-class Renderer:
-    """Turns models and checks into SQL for one build."""
-
-    def __init__(self, settings: Settings, among: Mapping[str, Model], name: Callable[[str], str] = gold) -> None:
-        """Prepare for these models.
-
-        Args:
-            name: how a gold table is written in SQL.
-        """
-        self._among = among
-        self._gold = name
-        loader = FileSystemLoader(data_folder("trino"))
-        self._environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=False)
-        self._fixed = {
-            "time_zone": settings.time_zone,
-            "weekend": ", ".join(quoted(day) for day in settings.weekend),
-            "gold": name,
-        }
-
-    def render(self, model: Model, template: str, intervals: Mapping[str, Interval], build_id: int) -> str:
-        """The SQL text of a template for a model.
-
-        Args:
-            intervals: what is new for this model, by silver source.
-        """
-        words = {
-            **self._fixed,
-            "table": model.table,
-            "reads": model.reads,
-            "foreign_keys": model.foreign_keys,
-            "build_id": build_id,
-            "new": lambda source: intervals[source].new(),
-            "new_by_offsets": lambda source: intervals[source].new(by_offsets_alone=True),
-            "upto": lambda source: intervals[source].upto(),
-            "touched": lambda key: self.touched(model, key, intervals),
-        }
-        return self._environment.from_string(_MACROS + template).render(words).strip()
-
-    def touched(self, model: Model, key: str, intervals: Mapping[str, Interval]) -> str:
-        """A query of the keys with new records, and of those that new events name and no member has.
-
-        Args:
-            key: the business key's column.
-        """
-        assert model.reads is not None
-        parts = [f"select {key} from {intervals[model.reads].new()}"]
-        for fact in self._among.values():
-            keys = [k.key for k in fact.foreign_keys if k.dimension == model.table]
-            if not keys or fact.reads is None or intervals[fact.reads].empty:
-                continue
-            listed = ", ".join(keys)
-            parts.append(
-                f"select k as {key} from {intervals[fact.reads].new()} cross join unnest(array[{listed}]) as named (k)\n"
-                f"    where k is not null and k not in (select {key} from {self._gold(model.table)} where {key} is not null)"
-            )
-        return "\n    union\n    ".join(parts)
+def dimensions_of(model: Model, among: Mapping[str, Model]) -> list[Model]:
+    """The dimensions that a fact points to."""
+    return [among[name] for name in dict.fromkeys(k.dimension for k in model.foreign_keys)]

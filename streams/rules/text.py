@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import yaml
 
+from lakehouse.paths import data_file
 from streams.columns import no_rows, nulls, put
 from streams.contract import FOLDER, Field
 from streams.rules.numbers import whole
@@ -78,7 +79,7 @@ def luhn_wrong(imei: pl.Series, valid: pl.Series) -> pl.Series:
 @cache
 def currencies() -> frozenset[str]:
     """The ISO 4217 codes of list one, from the frozen file."""
-    lines = (FOLDER / "currencies.txt").read_text().splitlines()
+    lines = data_file(FOLDER, "currencies.txt").read_text().splitlines()
     return frozenset(code for line in lines if not line.startswith("#") for code in line.split())
 
 
@@ -113,7 +114,7 @@ class NumberPattern:
 @cache
 def number_plan() -> tuple[NumberPattern, ...]:
     """The operator's number plan, from its file."""
-    lines = yaml.safe_load((FOLDER / "number_plan.yaml").read_text())
+    lines = yaml.safe_load(data_file(FOLDER, "number_plan.yaml").read_text())
     return tuple(
         NumberPattern(line["pattern"], line["prefix"], line.get("keep_last"), tuple(line.get("keep_after", ())))
         for line in lines

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from lakehouse.paths import data_folder
 from streams.contract import FOLDER, Contract, Field, contracts
 from tests.conformance.engine import silver_rows
 from tests.conformance.test_samples import differences, message
@@ -16,7 +17,7 @@ _WORDS = {"name", "source", "key", "value", "value_base64", "is_rejected", "reje
 
 
 def examples(source: str) -> list[dict[str, Any]]:
-    text = (FOLDER / f"{source}.examples.ndjson").read_text()
+    text = (data_folder(FOLDER) / f"{source}.examples.ndjson").read_text()
     return [json.loads(line) for line in text.splitlines()]
 
 
@@ -25,6 +26,8 @@ def codes_of(contract: Contract) -> Iterator[str]:
     for f in contract.fields:
         if f.required or f.required_if:
             yield f"missing:{f.name}"
+        if (f.required or f.required_if or f.ruled) and f.type not in ("time", "date"):
+            yield f"type:{f.name}"
         yield from (f"{word}:{f.name}" for word in _rule_words(f))
 
 
@@ -84,4 +87,4 @@ def test_a_reference_source_shows_a_deletion(source: str) -> None:
 
 def test_every_file_of_the_folder_belongs_to_a_contract() -> None:
     expected = _OTHER_FILES | {f"{source}.{ending}" for source in SOURCES for ending in ("yaml", "examples.ndjson")}
-    assert {path.name for path in FOLDER.iterdir()} == expected
+    assert {path.name for path in data_folder(FOLDER).iterdir()} == expected

@@ -5,7 +5,8 @@ from datetime import date, datetime
 from typing import Any
 
 from lakehouse.gold.intervals import Interval
-from lakehouse.gold.models import Model, Renderer, models, quoted, sources_of
+from lakehouse.gold.models import Model, models, quoted, sources_of
+from lakehouse.gold.render import Renderer
 from lakehouse.settings import Settings
 from streams import silver
 from streams.contract import contracts

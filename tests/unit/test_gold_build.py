@@ -52,6 +52,10 @@ class FakeTrino:
     def end_leftovers(self) -> None:
         """None are left."""
 
+    def run(self, sql: str) -> list[Any]:
+        self.before(sql)
+        return []
+
     def count(self, sql: str) -> int:
         self.before(sql)
         if sql.startswith("insert into iceberg.gold.fact_calls"):
@@ -71,7 +75,7 @@ def trino() -> FakeTrino:
 @pytest.fixture
 def builder(trino: FakeTrino) -> GoldBuilder:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    return GoldBuilder(settings, Builds(MemoryLedger()), States(), trino)  # type: ignore[arg-type]
+    return GoldBuilder(settings, Builds(MemoryLedger()), States(), trino, lambda table, docs: None)  # type: ignore[arg-type]
 
 
 def failing(words: str, error: type[LakehouseError]) -> Callable[[str], None]:

@@ -1,0 +1,29 @@
+-- Dashboards ask for a time range first, then for what succeeded and what was paid.
+create table if not exists gold.fact_payment
+(
+    transaction_sk UInt128 comment 'surrogate key of event type and id: its 32 hex digits as a number',
+    date_sk UInt128 comment 'day of the payment in the operator''s zone, in dim_date',
+    time_sk UInt32 comment 'second of the day in the operator''s zone, in dim_time',
+    event_time DateTime64(6, 'UTC') comment 'when it was paid',
+    event_type LowCardinality(String) comment 'payment',
+    user_sk UInt128 comment 'subscriber, as valid at the payment, in dim_user',
+    payment_id String comment 'id that the source gave',
+    customer_phone String comment 'number of who pays in E.164',
+    phone_number String comment 'number that is paid for in E.164',
+    payment_type LowCardinality(String) comment 'what is paid',
+    payment_amount Decimal(18, 4) comment 'amount that is paid',
+    payment_method LowCardinality(String) comment 'how it is paid',
+    status LowCardinality(String) comment 'state of the payment',
+    transaction_id String comment 'id of the payment provider',
+    amount Decimal(18, 4) comment 'amount that is billed',
+    currency LowCardinality(String) comment 'ISO 4217 code of the amount',
+    invoice_number Nullable(String) comment 'invoice that is paid',
+    seasonal_multiplier Nullable(Float64) comment 'factor that the source applied',
+    kafka_topic_id LowCardinality(String) comment 'lineage: topic id',
+    kafka_partition Int32 comment 'lineage: partition',
+    kafka_offset Int64 comment 'lineage: offset',
+    kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
+    build_id Int64 comment 'build that loaded the row'
+)
+engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), status, payment_type, event_time)
+comment 'Payments (copy of iceberg gold.fact_payment)'

@@ -1,0 +1,28 @@
+-- Dashboards ask for a time range first, then for what succeeded and how it was paid.
+create table if not exists gold.fact_recharge
+(
+    transaction_sk UInt128 comment 'surrogate key of event type and id: its 32 hex digits as a number',
+    date_sk UInt128 comment 'day of the recharge in the operator''s zone, in dim_date',
+    time_sk UInt32 comment 'second of the day in the operator''s zone, in dim_time',
+    event_time DateTime64(6, 'UTC') comment 'when it was recharged',
+    event_type LowCardinality(String) comment 'recharge',
+    user_sk UInt128 comment 'subscriber, as valid at the recharge, in dim_user',
+    recharge_id String comment 'id that the source gave',
+    transaction_id String comment 'id of the payment provider',
+    customer String comment 'number of who recharges in E.164',
+    phone_number String comment 'number that is recharged in E.164',
+    balance_before Decimal(18, 4) comment 'balance before it',
+    balance_after Decimal(18, 4) comment 'balance after it',
+    recharge_amount Decimal(18, 4) comment 'amount that is added to the balance',
+    amount Decimal(18, 4) comment 'amount that is billed',
+    currency LowCardinality(String) comment 'ISO 4217 code of the amount',
+    payment_method LowCardinality(String) comment 'how it is paid',
+    status LowCardinality(String) comment 'state of the recharge',
+    kafka_topic_id LowCardinality(String) comment 'lineage: topic id',
+    kafka_partition Int32 comment 'lineage: partition',
+    kafka_offset Int64 comment 'lineage: offset',
+    kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
+    build_id Int64 comment 'build that loaded the row'
+)
+engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), status, payment_method, event_time)
+comment 'Recharges (copy of iceberg gold.fact_recharge)'

@@ -1,0 +1,37 @@
+-- Dashboards ask for a time range first, then for delivery by status and cell.
+create table if not exists gold.fact_sms
+(
+    transaction_sk UInt128 comment 'surrogate key of event type and id: its 32 hex digits as a number',
+    date_sk UInt128 comment 'day of the message in the operator''s zone, in dim_date',
+    time_sk UInt32 comment 'second of the day in the operator''s zone, in dim_time',
+    event_time DateTime64(6, 'UTC') comment 'when the message was sent',
+    event_type LowCardinality(String) comment 'sms',
+    from_user_sk UInt128 comment 'sender, as valid at the message, in dim_user',
+    to_user_sk UInt128 comment 'receiver, as valid at the message, in dim_user',
+    from_device_sk UInt128 comment 'sender''s handset model, in dim_device',
+    to_device_sk UInt128 comment 'receiver''s handset model, in dim_device',
+    from_cell_sk UInt128 comment 'sender''s cell, as valid at the message, in dim_cell_site',
+    to_cell_sk UInt128 comment 'receiver''s cell, as valid at the message, in dim_cell_site',
+    sms_id String comment 'id that the source gave',
+    from_phone_number String comment 'sender in E.164',
+    to_phone_number String comment 'receiver in E.164',
+    from_cell_site LowCardinality(String) comment 'cell of the sender',
+    to_cell_site LowCardinality(String) comment 'cell of the receiver',
+    from_imei String comment 'handset of the sender',
+    to_imei String comment 'handset of the receiver',
+    from_tac LowCardinality(String) comment 'first 8 digits of the sender''s IMEI',
+    to_tac LowCardinality(String) comment 'first 8 digits of the receiver''s IMEI',
+    status LowCardinality(String) comment 'state of the message',
+    jitter_ms Nullable(Float64) comment 'jitter in milliseconds',
+    latency_ms Nullable(Int64) comment 'time to deliver in milliseconds',
+    signal_strength_dbm Nullable(Int64) comment 'signal strength in dBm',
+    amount Decimal(18, 4) comment 'price of the message',
+    currency LowCardinality(String) comment 'ISO 4217 code of the amount',
+    kafka_topic_id LowCardinality(String) comment 'lineage: topic id',
+    kafka_partition Int32 comment 'lineage: partition',
+    kafka_offset Int64 comment 'lineage: offset',
+    kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
+    build_id Int64 comment 'build that loaded the row'
+)
+engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), status, from_cell_sk, event_time)
+comment 'Text messages (copy of iceberg gold.fact_sms)'

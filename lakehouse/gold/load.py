@@ -1,0 +1,97 @@
+"""Loads one gold table for one build. Each way may be cut anywhere and repeated: the rows come out the same."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.gold import checks
+from lakehouse.gold.builds import Build, TableResult
+from lakehouse.gold.engine import Engine
+from lakehouse.gold.merge import merge_statement
+from lakehouse.gold.models import Model, gold
+from lakehouse.gold.render import Renderer
+from lakehouse.gold.repoint import Moved, follow
+
+# table, column -> comment: put back what a replaced table has lost
+Describe = Callable[[str, Mapping[str, str]], None]
+
+
+class Loader:
+    """Loads tables."""
+
+    def __init__(self, engine: Engine, renderer: Renderer, build: Build, describe: Describe) -> None:
+        self._engine = engine
+        self._renderer = renderer
+        self._build = build
+        self._describe = describe
+
+    def load(self, model: Model, waits: Sequence[str]) -> int:
+        """Bring a table to the build's end; gives the rows written.
+
+        Args:
+            waits: dimensions that it points to and that could not be loaded.
+        Raises:
+            Retry: Trino does not answer.
+            LakehouseError: it refuses.
+        """
+        if model.kind == "fact":
+            rows = self._fact(model, waits)
+        elif self._build.full:
+            rows = self._engine.count(model.replacement(self._select(model)))
+        else:
+            rows = self._merge(model)
+        if self._build.full:
+            self._describe(model.table, {c.name: c.comment for c in model.columns})
+        return rows
+
+    def _fact(self, model: Model, waits: Sequence[str]) -> int:
+        """Write the build's rows, once. Rows with its id mean that an earlier try did, whatever it was told."""
+        present = self._loaded(model)
+        if present:
+            return present
+        if waits:
+            raise LakehouseError(f"waits for {', '.join(waits)}, which could not be loaded")
+        select = self._select(model)
+        insert = f"insert into {gold(model.table)} ({model.column_list})\n{select}"
+        try:
+            return self._engine.count(model.replacement(select) if self._build.full else insert)
+        except Retry:
+            raise
+        except LakehouseError:
+            # Refused, or ended after its commit: only the table knows.
+            present = self._loaded(model)
+            if present:
+                return present
+            raise
+
+    def _loaded(self, model: Model) -> int:
+        return self._engine.count(f"select count(*) from {gold(model.table)} where build_id = {self._build.build_id}")
+
+    def _merge(self, model: Model) -> int:
+        """Make the table hold exactly the model's rows for the keys that they name."""
+        intervals = self._build.plan[model.table]
+        key = model.business_key
+        touched = self._renderer.touched(model, key, intervals) if model.kind == "dimension" and key else None
+        return self._engine.count(merge_statement(model, self._select(model), touched))
+
+    def _select(self, model: Model) -> str:
+        return self._renderer.render(model, model.sql, self._build.plan[model.table], self._build.build_id)
+
+    def repoint(self, model: Model, moved: Mapping[str, Moved], result: TableResult) -> None:
+        """Let the rows of a fact follow what moved in its dimensions."""
+        if moved:
+            days, result.moved = follow(self._engine, self._renderer, model, moved)
+            result.repointed = [day.isoformat() for day in days]
+
+    def check(self, model: Model, asked: Sequence[checks.Check]) -> list[str]:
+        """Run the build's checks on what was loaded; what failed, in sentences.
+
+        Raises:
+            Retry: Trino does not answer.
+        """
+        intervals, build_id = self._build.plan[model.table], self._build.build_id
+        found = [
+            checks.find(self._engine, self._renderer, check, model, intervals, build_id)
+            for check in asked
+            if check.concerns(model)
+        ]
+        return [finding.sentence() for finding in found if finding.failed]
