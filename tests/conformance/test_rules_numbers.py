@@ -1,0 +1,38 @@
+"""Numbers and money where a contract bounds them."""
+
+from tests.conformance.judging import outcome
+
+
+def test_more_money_than_the_column_holds_is_only_a_warning_where_nothing_rules_it() -> None:
+    assert outcome({"type": "money"}, [1e14]) == [(None, None, "type")]
+
+
+def test_both_ends_of_a_range_belong_to_it() -> None:
+    found = outcome({"type": "int", "range": {"min": 1, "max": 5}}, [0, 1, 5, 6, "6", None, "x"])
+    words = [(row[0], row[1]) for row in found]
+    assert words == [(0, "range"), (1, None), (5, None), (6, "range"), (6, "range"), (None, None), (None, "type")]
+
+
+def test_money_is_held_against_its_range_after_it_was_rounded() -> None:
+    positive = {"type": "money", "range": {"min": 0, "above": True}}
+    found = outcome(positive, ["0.0001", "0.00001", "0", "-1", "0.00005", "0.00006", 1e14])
+    assert [row[1:] for row in found] == [
+        (None, None), ("range", "rounded"), ("range", None), ("range", None), ("range", "rounded"), (None,
+        "rounded"), ("range", None),
+    ]  # fmt: skip
+    assert [row[1] for row in outcome({"type": "money", "range": {"min": 0}}, ["0", "-0.0001", "-0.00001"])] == [
+        None,
+        "range",
+        None,
+    ]
+
+
+def test_doubles_keep_their_bounds() -> None:
+    latitude = {"type": "double", "range": {"min": -90, "max": 90}}
+    assert [row[1] for row in outcome(latitude, [-90, 90, 90.00000001, "-90.1", 1e400])] == [
+        None,
+        None,
+        "range",
+        "range",
+        "malformed:json",
+    ]
