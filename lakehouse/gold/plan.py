@@ -66,7 +66,7 @@ class Planner:
     def _must_follow(self, last: Build) -> set[str]:
         """Facts whose dimensions changed since they last followed them: an earlier build could not do it all."""
         dimensions = {d for followed in last.followed.values() for d in followed}
-        now = {d: self._states.state(f"gold.{d}").snapshot_id for d in dimensions}
+        now = {d: self._states.state(f"gold.{d}").snapshot_id or 0 for d in dimensions}
         return {fact for fact, followed in last.followed.items() if any(now[d] != s for d, s in followed.items())}
 
     def _interval(self, source: str, state: TableState, loaded: Mapping[str, tuple[int | None, Offsets]]) -> Interval:
