@@ -1,16 +1,16 @@
 """Calls: who calls whom, from where, for how long and for how much."""
 
-from datetime import datetime
-
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from sources.encoding import billing, encode, group, side
 from sources.numbers import Ints, local_spelling, varied_spelling
+from sources.parties import active_users, cells, contacts, heads, imeis
 from sources.population import Population
-from sources.rhythm import DEFAULT_ZONE, WEEKDAY_FACTORS, event_times
+from sources.rhythm import seasonal_multiplier
+from sources.scene import Scene
 
-NAME = "calls"
 _STATUSES = ("completed", "no-answer", "busy", "failed", "in-progress", "ringing", "initiated")
 _STATUS_SHARES = (0.74, 0.12, 0.07, 0.04, 0.015, 0.008, 0.007)
 # piastres a started minute, Egyptian prices of the 2020s
@@ -25,39 +25,13 @@ _BEHAVIOR = {
 }
 
 
-def calls(
-    population: Population,
-    count: int,
-    seed: int,
-    run_id: str,
-    end: datetime,
-    days: int = 3,
-    zone: str = DEFAULT_ZONE,
-) -> pl.DataFrame:
-    """Clean calls as messages, in order of time, over the days before `end`; the same arguments give the same bytes.
-
-    Every one of them keeps every rule of the contract, and carries no warning once the population's reference data
-    was loaded.
-
-    Args:
-        run_id: part of each `sid`, so that runs never share one.
-        zone: the time zone that the local times are written in.
-
-    Returns:
-        Columns `key` (text), `value` (JSON as bytes), `amount` (hundredths) and `currency`.
-    """
-    draw = np.random.default_rng([population.seed, seed, *run_id.encode()])
-    return calls_at(event_times(draw, count, end, days, zone), population, draw, run_id)
-
-
-def calls_at(
-    times: pl.Series, population: Population, draw: np.random.Generator, run_id: str, first: int = 1
-) -> pl.DataFrame:
-    """One call a local time; see `calls`. `first` is the number in the first `sid`."""
-    caller = _callers(draw, population, times)
+def calls_at(times: pl.Series, scene: Scene, draw: np.random.Generator, first: int) -> pl.DataFrame:
+    """One call a local time; `first` is the number in the first `sid`. See `mix.Generate`."""
+    population = scene.population
+    caller = active_users(draw, population, times)
     events = pl.concat(
         [
-            _heads(times, run_id, first),
+            heads(times, "CA", scene.run_id, first),
             _parties(draw, population, caller, times),
             _talk(draw, len(times)),
             _behaviour(draw, population, caller, times),
@@ -67,30 +41,11 @@ def calls_at(
     return _encode(_priced(draw, events))
 
 
-def _callers(draw: np.random.Generator, population: Population, times: pl.Series) -> Ints:
-    """A user a call: busier users more often, business users mostly in working hours."""
-    weight = population.users["weight"].to_numpy()
-    is_business = (population.users["profile"] == "business").to_numpy()
-    at_work = np.cumsum(np.where(is_business, weight * 1.6, weight))
-    at_rest = np.cumsum(np.where(is_business, weight * 0.3, weight))
-    working = ((times.dt.hour() >= 8) & (times.dt.hour() < 18) & (times.dt.weekday() != 5)).to_numpy()
-    chance = draw.random(len(times))
-    by_day, by_night = np.searchsorted(at_work, chance * at_work[-1]), np.searchsorted(at_rest, chance * at_rest[-1])
-    # rounding may put a chance of nearly 1 behind the last user
-    chosen: Ints = np.where(working, by_day, by_night).clip(0, len(weight) - 1)
-    return chosen
-
-
 def _callees(draw: np.random.Generator, population: Population, caller: Ints) -> tuple[Ints, pl.Series]:
-    """The called user's row, -1 outside the network, and the number as it was dialled.
-
-    Two of three calls stay in a small circle that belongs to the caller, the nearest contact getting most of them.
-    """
-    count, users = len(caller), population.users.height
-    circle = (caller * 7919 + draw.zipf(1.8, count).clip(1, 25) * 104_729) % users
+    """The called user's row, -1 outside the network, and the number as it was dialled."""
+    count = len(caller)
+    inside = contacts(draw, population, caller, circle_share=0.75)
     chance = draw.random(count)
-    inside = np.where(chance < 0.66, circle, draw.integers(0, users, count))
-    inside = np.where(inside == caller, (inside + 1) % users, inside)
     is_off_net, is_foreign = (chance >= 0.88) & (chance < 0.96), chance >= 0.96
     frame = pl.DataFrame(
         {
@@ -112,39 +67,19 @@ def _callees(draw: np.random.Generator, population: Population, caller: Ints) ->
     return np.where(is_off_net | is_foreign, -1, inside), dialled
 
 
-def _cells(draw: np.random.Generator, population: Population, user: Ints, times: pl.Series) -> Ints:
-    """The cell that serves each user: work by day, home else, now and then anywhere in the country."""
-    working = ((times.dt.hour() >= 8) & (times.dt.hour() < 17) & (times.dt.weekday() != 5)).to_numpy()
-    usual = np.where(
-        working & (draw.random(len(user)) < 0.8),
-        population.users["work_cell"].to_numpy()[user],
-        population.users["home_cell"].to_numpy()[user],
-    )
-    away = draw.random(len(user)) < 0.07
-    return np.where(away, draw.integers(0, population.cells.height, len(user)), usual)
-
-
-def _heads(times: pl.Series, run_id: str, first: int) -> pl.DataFrame:
-    return pl.DataFrame({"timestamp": times.dt.strftime("%Y-%m-%d %H:%M:%S")}).select(
-        pl.concat_str(pl.lit(f"CA{run_id}-"), pl.int_range(first, first + pl.len())).alias("sid"), "timestamp"
-    )
-
-
 def _parties(draw: np.random.Generator, population: Population, caller: Ints, times: pl.Series) -> pl.DataFrame:
     """Both ends of each call; of the far end outside the network neither cell nor handset is known."""
     callee, dialled = _callees(draw, population, caller)
     known = callee >= 0
-    number = population.users["number"].gather(caller)
-    imei, cell = population.users["imei"].cast(pl.String), population.cells["cell_id"]
     frame = pl.DataFrame(
         {
-            "number": number,
+            "number": population.users["number"].gather(caller),
             "spelling": draw.random(len(caller)),
-            "from_cell_site": cell.gather(_cells(draw, population, caller, times)),
-            "from_imei": imei.gather(caller),
+            "from_cell_site": cells(draw, population, caller, times),
+            "from_imei": imeis(population, caller),
             "to_phone_number": dialled,
-            "to_cell_site": cell.gather(_cells(draw, population, np.where(known, callee, 0), times)),
-            "to_imei": imei.gather(np.where(known, callee, 0)),
+            "to_cell_site": cells(draw, population, np.where(known, callee, 0), times),
+            "to_imei": imeis(population, np.where(known, callee, 0)),
             "is_known": known,
         }
     )
@@ -192,10 +127,10 @@ def _behaviour(draw: np.random.Generator, population: Population, caller: Ints, 
     kind = np.where(suspicious, draw.integers(1, len(kinds), len(caller)), 0)
     return pl.DataFrame(
         {
-            "behavior_profile": population.users["profile"].replace_strict(_BEHAVIOR).gather(caller),
+            "behavior_profile": population.users["profile"].gather(caller).replace_strict(_BEHAVIOR),
             "fraud_indicator": kinds.gather(kind),
             "risk_score": risk.astype(np.int64),
-            "seasonal_multiplier": WEEKDAY_FACTORS[times.dt.weekday().to_numpy() - 1],
+            "seasonal_multiplier": seasonal_multiplier(times),
         }
     )
 
@@ -217,27 +152,16 @@ def _priced(draw: np.random.Generator, events: pl.DataFrame) -> pl.DataFrame:
 
 
 def _encode(events: pl.DataFrame) -> pl.DataFrame:
-    """The nested JSON form that the source system sends."""
-
-    def side(name: str) -> pl.Expr:
-        fields = ("phone_number", "cell_site", "imei")
-        return pl.struct(pl.col(f"{name}_{field}").alias(field) for field in fields).alias(name)
-
-    message = pl.struct(
-        pl.lit("call").alias("event_type"),
+    return encode(
+        events,
+        "call",
         "sid",
         side("from"),
         side("to"),
         *("call_duration_seconds", "status", "timestamp", "call_type"),
         pl.col("customer").alias("phone_number"),
         "customer",
-        pl.struct((pl.col("amount") / 100).round(2).alias("amount"), "currency").alias("billing_info"),
-        pl.struct("mos_score", "jitter_ms", "packet_loss_percent", "codec").alias("qos_metrics"),
+        billing(),
+        group("qos_metrics", "mos_score", "jitter_ms", "packet_loss_percent", "codec"),
         *("behavior_profile", "fraud_indicator", "risk_score", "seasonal_multiplier"),
-    )
-    return events.select(
-        pl.col("customer").alias("key"),
-        message.struct.json_encode().cast(pl.Binary).alias("value"),
-        "amount",
-        "currency",
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import orjson
 import polars as pl
+from numpy.typing import NDArray
 
 from lakehouse.errors import UsageError
 from sources.faults import Defect
@@ -18,7 +19,7 @@ DEFAULT_SHARE, DEFAULT_DUPLICATES = 0.05, 0.02
 DUPLICATES = "duplicates"
 DUPLICATE_CODE = "duplicate:sid"
 # half of the copies come within this many messages of the original, as a producer's retries do
-_COPY_DISTANCE = 500
+COPY_DISTANCE = 500
 
 
 @dataclass(frozen=True)
@@ -29,33 +30,40 @@ class Shares:
     duplicates: float
 
 
-def parse_shares(text: str, defects: Sequence[Defect]) -> Shares:
+def parse_shares(text: str, defects: Mapping[str, Sequence[Defect]]) -> dict[str, Shares]:
     """Read `--defects`: a share for all kinds together, `none`, or `name=share` pairs joined by commas.
 
     A name is a group (`malformed`, divided evenly among its kinds) or one kind (`range:amount`), or `duplicates`. A
-    bare share keeps the default share of duplicates; of pairs only what is named is put in.
+    bare share keeps the default share of duplicates; of pairs only what is named is put in. Shares are of each source's
+    own messages; a source that lacks the named defect gets none.
+
+    Args:
+        defects: those of each source.
+
+    Returns:
+        The shares of each source.
 
     Raises:
-        UsageError: a name that does not exist, a share that is no number, or more than 0.9 in all.
+        UsageError: a name that no source has, a share that is no number, or more than 0.9 in all.
     """
     if text.strip().lower() in ("none", "0"):
-        return Shares({}, 0.0)
-    planted: dict[str, float] = {}
+        return {source: Shares({}, 0.0) for source in defects}
+    planted: dict[str, dict[str, float]] = {source: {} for source in defects}
     duplicates = 0.0
     for part in text.split(","):
         name, equals, amount = (piece.strip() for piece in part.partition("="))
+        share = _share(part, amount if equals else name)
         if not equals:
-            share, duplicates = _share(part, name), DEFAULT_DUPLICATES
-            planted |= dict.fromkeys((d.name for d in defects), share / len(defects))
-        elif name == DUPLICATES:
-            duplicates = _share(part, amount)
-        else:
-            chosen = _named(name, defects)
-            planted |= dict.fromkeys((d.name for d in chosen), _share(part, amount) / len(chosen))
-    total = math.fsum(planted.values()) + duplicates
+            duplicates = DEFAULT_DUPLICATES
+        if name == DUPLICATES:
+            duplicates = share
+            continue
+        for source, chosen in (_named(name, defects) if equals else defects).items():
+            planted[source] |= {defect.name: share / len(chosen) for defect in chosen}
+    total = max(math.fsum(shares.values()) for shares in planted.values()) + duplicates
     if total > 0.9:
         raise UsageError(f"--defects {text}: {total:g} of all messages; at most 0.9, some must stay good.")
-    return Shares(planted, duplicates)
+    return {source: Shares(shares, duplicates) for source, shares in planted.items()}
 
 
 def _share(part: str, number: str) -> float:
@@ -70,13 +78,19 @@ def _share(part: str, number: str) -> float:
     return share
 
 
-def _named(name: str, defects: Sequence[Defect]) -> list[Defect]:
-    chosen = [defect for defect in defects if name in (defect.name, defect.group)]
+def _named(name: str, defects: Mapping[str, Sequence[Defect]]) -> dict[str, list[Defect]]:
+    """The defects of that name or group, of each source that has any."""
+    chosen = {source: [d for d in kinds if name in (d.name, d.group)] for source, kinds in defects.items()}
+    chosen = {source: kinds for source, kinds in chosen.items() if kinds}
     if not chosen:
-        groups = list(dict.fromkeys(defect.group for defect in defects))
-        near = difflib.get_close_matches(name, [*groups, DUPLICATES, *(defect.name for defect in defects)], n=1)
+        everything = [defect for kinds in defects.values() for defect in kinds]
+        groups = [*dict.fromkeys(defect.group for defect in everything), DUPLICATES]
+        near = difflib.get_close_matches(name, [*groups, *(defect.name for defect in everything)], n=1)
         hint = f" Did you mean {near[0]}?" if near else ""
-        raise UsageError(f"--defects: no defect is called {name!r}.{hint} Groups: {', '.join([*groups, DUPLICATES])}.")
+        raise UsageError(
+            f"--defects: no defect is called {name!r}.{hint} Groups: {', '.join(groups)}; "
+            f"kinds are written as missing:amount, range:timestamp, warning:rounded_amount."
+        )
     return chosen
 
 
@@ -90,30 +104,23 @@ def available(defects: Sequence[Defect], clock: ClockChange, one_line: bool = Fa
 
 
 def plant(
-    messages: pl.DataFrame,
-    defects: Sequence[Defect],
-    shares: Shares,
-    draw: np.random.Generator,
-    clock: ClockChange,
+    messages: pl.DataFrame, plan: Sequence[Defect], counts: Ints, draw: np.random.Generator, clock: ClockChange
 ) -> pl.DataFrame:
-    """Put the planned number of each defect into good messages, at random places.
+    """Put defects into good messages, at random places.
 
     Args:
         messages: columns `key`, `value`, and others that are handed on.
+        counts: how many messages each defect of the plan gets; together at most all.
 
     Returns:
         The same rows with three more columns: `defect` (null for a good message), `codes` (rejection reasons joined
         by `, `, null if accepted) and `warnings` (joined alike, null if none).
     """
-    plan = [defect for defect in defects if shares.planted.get(defect.name)]
-    # shares are of all messages, the copies that are added later included
-    total = round(messages.height / (1 - shares.duplicates))
-    counts = _counts(draw, np.array([shares.planted[defect.name] for defect in plan]) * total)
-    rows = draw.choice(messages.height, size=min(int(counts.sum()), messages.height), replace=False)
+    rows = draw.choice(messages.height, size=int(counts.sum()), replace=False) if messages.height else ()
     values: list[bytes | None] = messages["value"].to_list()
     which: list[int | None] = [None] * messages.height
-    numbers = np.repeat(np.arange(len(plan)), counts)
-    for row, number in zip(rows.tolist(), numbers.tolist(), strict=False):
+    numbers = np.repeat(np.arange(len(plan)), counts).tolist()
+    for row, number in zip(rows, numbers, strict=True):
         values[row] = _damaged(values[row] or b"", plan[number], int(draw.integers(0, 1 << 30)), clock)
         which[row] = number
     chosen = pl.Series(which, dtype=pl.Int64)
@@ -129,12 +136,17 @@ def _gather(values: list[str | None] | list[str], rows: pl.Series) -> pl.Series:
     return pl.Series(values, dtype=pl.String).gather(rows)
 
 
-def _counts(draw: np.random.Generator, wanted: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Ints:
-    """Whole numbers near the wanted ones, with the rounded sum of all; chance decides who gets the odd ones."""
-    order = draw.permutation(len(wanted))
-    ends = np.rint(np.cumsum(wanted[order])).astype(np.int64)
-    counts = np.zeros(len(wanted), dtype=np.int64)
-    counts[order] = np.diff(ends, prepend=0)
+def divided(total: int, weights: NDArray[np.float64], draw: np.random.Generator) -> Ints:
+    """Whole numbers that add up to the total, each within 1 of its share; chance decides who gets the odd ones."""
+    if not len(weights):
+        return np.zeros(0, dtype=np.int64)
+    order = draw.permutation(len(weights))
+    edges = np.cumsum(weights[order])
+    # a random offset: else of a small total always the same places would get something
+    ends = np.floor(edges / edges[-1] * total + draw.random()).astype(np.int64)
+    ends[-1] = total
+    counts = np.zeros(len(weights), dtype=np.int64)
+    counts[order] = np.diff(ends.clip(0, total), prepend=0)
     return counts
 
 
@@ -146,18 +158,23 @@ def _damaged(value: bytes, defect: Defect, turn: int, clock: ClockChange) -> byt
     return defect.rewrite(value) if defect.rewrite else value
 
 
-def add_copies(messages: pl.DataFrame, count: int, draw: np.random.Generator) -> pl.DataFrame:
+def add_copies(messages: pl.DataFrame, count: int, draw: np.random.Generator, earlier: pl.DataFrame) -> pl.DataFrame:
     """Add byte-for-byte copies of accepted messages, each behind its original, with the same key.
+
+    Args:
+        messages: as `plant` gives them.
+        earlier: accepted messages of before, of which there may be copies too; with the same columns.
 
     Returns:
         The rows in the order to send them; a copy's `codes` is `duplicate:sid`, its `defect` is `duplicates`.
     """
-    accepted = np.flatnonzero(messages["codes"].is_null().to_numpy())
+    pool = pl.concat([earlier, messages])
+    accepted = np.flatnonzero(pool["codes"].is_null().to_numpy())
     if not count or not len(accepted):
         return messages
     originals = draw.choice(accepted, size=count)
-    distance = draw.exponential(_COPY_DISTANCE / math.log(2), count).astype(np.int64)
-    place = np.minimum(originals + distance, messages.height - 1)
-    copies = messages[originals].with_columns(pl.lit(DUPLICATES).alias("defect"), pl.lit(DUPLICATE_CODE).alias("codes"))
-    order = np.argsort(np.concatenate([np.arange(messages.height) * 2, place * 2 + 1]), kind="stable")
-    return pl.concat([messages, copies])[order]
+    distance = draw.exponential(COPY_DISTANCE / math.log(2), count).astype(np.int64)
+    place = (originals + distance).clip(earlier.height - 1, pool.height - 1)
+    copies = pool[originals].with_columns(pl.lit(DUPLICATES).alias("defect"), pl.lit(DUPLICATE_CODE).alias("codes"))
+    order = np.argsort(np.concatenate([np.arange(pool.height) * 2, place * 2 + 1]), kind="stable")
+    return pl.concat([pool, copies])[order[order >= earlier.height]]

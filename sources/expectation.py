@@ -33,7 +33,7 @@ class Expectation:
     defects: Counter[str] = field(default_factory=Counter)
 
     def add(self, messages: pl.DataFrame) -> None:
-        """Count a frame with the columns `codes`, `warnings`, `defect`, `amount` (hundredths) and `currency`."""
+        """Count a frame with `codes`, `warnings`, `defect` and, where there is money, `amount` (hundredths) and `currency`."""
         accepted = messages.filter(pl.col("codes").is_null())
         self.produced += messages.height
         self.accepted += accepted.height
@@ -42,6 +42,8 @@ class Expectation:
         self.reasons += _tally(messages["codes"].str.split(", "))
         self.warnings += _tally(messages["warnings"].str.split(", "))
         self.defects += _tally(messages["defect"].str.split(", "))
+        if "amount" not in messages.columns:
+            return
         for currency, hundredths in accepted.group_by("currency").agg(pl.col("amount").sum()).rows():
             self.amount[currency] = self.amount.get(currency, Decimal(0)) + Decimal(hundredths).scaleb(-2)
 

@@ -1,10 +1,11 @@
 """Building blocks of defects: what is done to one good message, and what the contracts say must become of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sources.rhythm import ClockChange
+from streams.contract import Condition, Contract, Field
 
 Message = dict[str, Any]
 # changes a message in place; the number picks one of several bad values, the clock changes are for times
@@ -40,56 +41,48 @@ class Defect:
         return self.name.partition(":")[0]
 
 
-def put(message: Message, path: str, value: Any) -> None:
-    """Set or, with `REMOVED`, take out the member at a dotted path."""
-    *groups, name = path.split(".")
+def get(message: Message, field: Field) -> Any:
+    """A field's value in the spelling that good messages have."""
+    holder: Any = message
+    for name in field.paths[0]:
+        holder = holder.get(name)
+    return holder
+
+
+def put(message: Message, field: Field, value: Any) -> None:
+    """Set a field or, with `REMOVED`, take it out."""
+    *groups, name = field.paths[0]
     holder = message
     for group in groups:
         holder = holder[group]
     if value is REMOVED:
-        del holder[name]
+        holder.pop(name, None)
     else:
         holder[name] = value
 
 
-def putting(path: str, *values: Any) -> Change:
-    """A change that sets the member to one of the values."""
+def putting(field: Field, values: Sequence[Any]) -> Change:
+    """A change that sets the field to one of the values."""
 
     def change(message: Message, turn: int, clock: ClockChange) -> None:
-        put(message, path, values[turn % len(values)])
+        put(message, field, values[turn % len(values)])
 
     return change
 
 
-def fault(code: str, path: str, *values: Any) -> Defect:
-    """A defect named by its code, such as `range:amount`: the member gets one of the values."""
-    return Defect(code, codes=(code,), change=putting(path, *values))
+def meeting(contract: Contract, condition: Condition, change: Change, met: bool = True) -> Change:
+    """The change, in a message that meets a field's condition, or with `met` false does not."""
+    other = contract[condition.field]
+    value = condition.value if met else min((other.domain or frozenset()) - {condition.value})
+
+    def changed(message: Message, turn: int, clock: ClockChange) -> None:
+        put(message, other, value)
+        change(message, turn, clock)
+
+    return changed
 
 
-def missing(field: str, path: str) -> Defect:
-    """A required field that is absent, null or blank."""
-    return fault(f"missing:{field}", path, None, REMOVED, "", "  \t ", "\u00a0")
-
-
-def wrong_text_type(field: str, path: str) -> Defect:
-    """What is read as text, but is no text: all types with a string at the bottom answer it with `type:`."""
-    return fault(f"type:{field}", path, True, 3.5, {"is": "that"}, ["one", "two"])
-
-
-def invalid_phone(field: str, path: str) -> Defect:
-    """Numbers that no plan knows: zeros, a digit too few, an unknown prefix, other scripts' digits, words."""
-    arabic_indic = "٠١٠١٢٣٤٥٦٧٨"
-    return fault(
-        f"invalid:{field}", path, "0000000000", "+20123456789", "01312345678", " 12345 ", arabic_indic, "private"
-    )
-
-
-def invalid_imei(field: str, path: str) -> Defect:
-    """Ten digits, hexadecimal digits, sixteen digits (an IMEISV)."""
-    return fault(f"invalid:{field}", path, "3584627912", "35846279ABCDEF1", "3584627912345601")
-
-
-def together(name: str, *defects: Defect) -> Defect:
+def together(name: str, defects: Sequence[Defect]) -> Defect:
     """Several faults in one message; give them in the order of the contract."""
     changes = [defect.change for defect in defects if defect.change]
 

@@ -1,51 +1,29 @@
 """Generates a run: reference data, then events with their defects, handed to Kafka or to files."""
 
-import zlib
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
-from types import TracebackType
-from typing import IO, Protocol
 
-import numpy as np
 import polars as pl
 
 from lakehouse.clock import now
-from lakehouse.errors import UsageError
 from lakehouse.settings import settings
-from sources import calls
-from sources.call_faults import call_defects
-from sources.defects import Shares, add_copies, available, parse_shares, plant
+from sources.contract_faults import source_defects
+from sources.defects import available, parse_shares
 from sources.expectation import Expectation
-from sources.faults import Defect
+from sources.feed import Feed
+from sources.mix import EVENT_SOURCES, apportion
 from sources.population import Population, build_population
+from sources.publish import Interrupted
 from sources.reference import reference_messages
 from sources.rhythm import event_times, last_clock_change
+from sources.scene import Scene
+from sources.sinks import Sink
 
 DEFAULT_DEFECTS = "0.05"
 # messages made at once: 30 MB of JSON, and small enough for a progress bar to move
-_CHUNK = 50_000
-Generate = Callable[[pl.Series, Population, np.random.Generator, str, int], pl.DataFrame]
-
-
-class Sink(Protocol):
-    """Where messages go."""
-
-    def send_frame(self, source: str, messages: pl.DataFrame) -> None:
-        """Take the columns `key` and `value` in row order."""
-
-
-@dataclass(frozen=True)
-class EventSource:
-    """A source that can be generated: its good events at given local times, and its defects in a time zone."""
-
-    name: str
-    events_at: Generate
-    defects: Callable[[str], Sequence[Defect]]
-
-
-EVENT_SOURCES = {calls.NAME: EventSource(calls.NAME, calls.calls_at, call_defects)}
+CHUNK = 50_000
 
 
 @dataclass(frozen=True)
@@ -59,6 +37,9 @@ class Run:
         end: no event is later; None is now.
         defects: as `parse_shares` reads it.
         one_line: leave out the defects that a file of one message a line cannot hold.
+        sources: weights by name; `DEFAULT_MIX` has all. Calls alone here, because most tests and benches are about them.
+        burst: messages of all sources together that are sent before each source's next ones: small where a run is slow,
+            so that it has all sources whenever it is stopped.
     """
 
     events: int = 10_000
@@ -70,19 +51,26 @@ class Run:
     with_reference: bool = True
     end: datetime | None = None
     one_line: bool = False
+    sources: Mapping[str, float] = field(default_factory=lambda: {"calls": 1.0})
+    burst: int = 2_000
 
 
 @dataclass
 class Outcome:
-    """What was put in: records by kind, and the expectation of each event source."""
+    """What was put in: records by kind, and the expectation of each event source.
+
+    Attributes:
+        interrupted: the user stopped it; the numbers are those of what was sent until then.
+    """
 
     run_id: str
     records: dict[str, int] = field(default_factory=dict)
     sources: dict[str, Expectation] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 def run(plan: Run, sink: Sink, zone: str | None = None) -> Outcome:
-    """Generate, and hand everything to the sink, reference data first.
+    """Generate events of the past days, and hand everything to the sink, reference data first.
 
     Args:
         zone: the operator's time zone; None is the one of the settings.
@@ -90,45 +78,100 @@ def run(plan: Run, sink: Sink, zone: str | None = None) -> Outcome:
     Raises:
         UsageError: the defects cannot be read.
     """
-    zone = zone or settings().time_zone
-    end = plan.end or now()
-    outcome = Outcome(plan.run_id or new_run_id(end))
-    source = EVENT_SOURCES[calls.NAME]
-    shares = parse_shares(plan.defects, source.defects(zone))
-    population = build_population(plan.seed, users=plan.users)
-    if plan.with_reference:
-        for kind, records in reference_messages(population).items():
-            sink.send_frame(kind, records)
-            outcome.records[kind] = records.height
-    outcome.sources[source.name] = _events(plan, source, population, shares, end, zone, outcome.run_id, sink)
-    return outcome
+    zone, end = zone or settings().time_zone, plan.end or now()
+    production = Production(plan, sink, zone, end, plan.run_id or new_run_id(end))
+    counts = apportion(plan.events, plan.sources)
+    schedules = {
+        feed.name: _Schedule(event_times(feed.draw, counts[feed.name], end, plan.days, zone))
+        for feed in production.feeds
+    }
+    chunks = math.ceil(plan.events / CHUNK)
+
+    def events() -> None:
+        for number in range(chunks):
+            parts = {name: count * (number + 1) // chunks - count * number // chunks for name, count in counts.items()}
+            production.send({f.name: f.batch(parts[f.name], schedules[f.name]) for f in production.feeds})
+
+    return production.finished(events)
 
 
-def _events(
-    plan: Run,
-    source: EventSource,
-    population: Population,
-    shares: Shares,
-    end: datetime,
-    zone: str,
-    run_id: str,
-    sink: Sink,
-) -> Expectation:
-    draw = np.random.default_rng([plan.seed, *run_id.encode(), zlib.crc32(source.name.encode())])
-    clock = last_clock_change(zone, end)
-    defects = available(source.defects(zone), clock, plan.one_line)
-    expectation = Expectation()
-    copies = round(plan.events * shares.duplicates)
-    times = event_times(draw, plan.events - copies, end, plan.days, zone)
-    for first in range(0, len(times), _CHUNK):
-        part = times.slice(first, _CHUNK)
-        good = source.events_at(part, population, draw, run_id, first + 1)
-        # the copies are spread evenly over the chunks: each has those up to its own end
-        added = round(copies * (first + len(part)) / len(times)) - round(copies * first / len(times))
-        messages = add_copies(plant(good, defects, shares, draw, clock), added, draw)
-        sink.send_frame(source.name, messages)
-        expectation.add(messages)
-    return expectation
+class _Schedule:
+    """Hands out times that were drawn before, in order."""
+
+    def __init__(self, times: pl.Series) -> None:
+        self._times = times
+        self._first = 0
+
+    def __call__(self, count: int) -> pl.Series:
+        taken = self._times.slice(self._first, count)
+        self._first += count
+        return taken
+
+
+class Production:
+    """A run under way: the feeds of all its sources, and the account of what was sent.
+
+    Attributes:
+        feeds: one a source, in the order in which a batch is made.
+        outcome: what was sent so far.
+    """
+
+    def __init__(self, plan: Run, sink: Sink, zone: str, end: datetime, run_id: str) -> None:
+        """Draw the population and read the defects.
+
+        Args:
+            end: the clock changes before it are those of the defects.
+
+        Raises:
+            UsageError: the defects cannot be read.
+        """
+        self._plan, self._sink = plan, sink
+        clock = last_clock_change(zone, end)
+        chosen = [source for name, source in EVENT_SOURCES.items() if name in plan.sources]
+        defects = {source.name: source_defects(source.name, zone) for source in chosen}
+        shares = parse_shares(plan.defects, defects)
+        self._population: Population = build_population(plan.seed, users=plan.users)
+        scene = Scene(self._population, run_id)
+        self.feeds = [
+            Feed(s, scene, available(defects[s.name], clock, plan.one_line), shares[s.name], clock, plan.seed)
+            for s in chosen
+        ]
+        self.outcome = Outcome(run_id, sources={source.name: Expectation() for source in chosen})
+
+    def finished(self, events: Callable[[], None]) -> Outcome:
+        """Send the reference data if the plan wants it, then the events, until they end or the user stops it."""
+        try:
+            if self._plan.with_reference:
+                for kind, records in reference_messages(self._population).items():
+                    self._send(kind, records, self.outcome.records)
+            events()
+        except Interrupted:
+            self.outcome.interrupted = True
+        return self.outcome
+
+    def send(self, frames: Mapping[str, pl.DataFrame]) -> None:
+        """Send a batch of each source, a burst of all at a time, and count what was sent."""
+        sent = dict.fromkeys(frames, 0)
+        bursts = math.ceil(sum(frame.height for frame in frames.values()) / self._plan.burst)
+        try:
+            for number in range(bursts):
+                for source, frame in frames.items():
+                    first, last = (frame.height * part // bursts for part in (number, number + 1))
+                    if first < last:
+                        self._send(source, frame.slice(first, last - first), sent)
+        finally:
+            for source, frame in frames.items():
+                self.outcome.sources[source].add(frame.head(sent[source]))
+
+    def _send(self, source: str, messages: pl.DataFrame, sent: dict[str, int]) -> None:
+        taken = messages.height
+        try:
+            self._sink.send_frame(source, messages)
+        except Interrupted as stopped:
+            taken = stopped.taken
+            raise
+        finally:
+            sent[source] = sent.get(source, 0) + taken
 
 
 def new_run_id(moment: datetime) -> str:
@@ -139,41 +182,3 @@ def new_run_id(moment: datetime) -> str:
         number, digit = divmod(number, 36)
         digits = "0123456789abcdefghijklmnopqrstuvwxyz"[digit] + digits
     return digits
-
-
-class FileSink:
-    """Writes the events to one file and each kind of reference data beside it, as `FILE-users.ndjson`."""
-
-    def __init__(self, path: Path, on_progress: Callable[[str, int], None] = lambda source, count: None) -> None:
-        """Create the file.
-
-        Raises:
-            UsageError: it cannot be written.
-        """
-        self._path = path
-        self._on_progress = on_progress
-        self.files: dict[str, Path] = {}
-        self._open: dict[str, IO[bytes]] = {}
-
-    def __enter__(self) -> "FileSink":
-        """Begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the files."""
-        for stream in self._open.values():
-            stream.close()
-
-    def send_frame(self, source: str, messages: pl.DataFrame) -> None:
-        """Append one line a message."""
-        try:
-            if source not in self._open:
-                stem = self._path.with_suffix("") if self._path.suffix == ".ndjson" else self._path
-                path = self._path if source in EVENT_SOURCES else stem.with_name(f"{stem.name}-{source}.ndjson")
-                self.files[source], self._open[source] = path, path.open("wb")
-            self._open[source].write(b"\n".join(messages["value"].to_list()) + b"\n")
-        except OSError as error:
-            raise UsageError(f"cannot write {self._path}: {error.strerror}.") from None
-        self._on_progress(source, messages.height)

@@ -10,6 +10,7 @@ from sources.handsets import HANDSETS
 from sources.names import FAMILY_NAMES, FEMALE_NAMES, MALE_NAMES, STREETS
 from sources.numbers import Ints, foreign_number, mobile_numbers, with_luhn_digit
 from sources.places import CITIES
+from sources.staff import build_agents
 
 PLANS = ("Prepaid", "Postpaid", "Business", "Youth", "Tourist")
 PROFILES = ("regular", "business", "heavy", "student", "tourist")
@@ -30,6 +31,7 @@ class Population:
             `weight` (share of all calls), `home_cell` and `work_cell` (row numbers of `cells`).
         devices: one row a type allocation code.
         cells: one row a cell site, sorted by city.
+        agents: one row an agent of the support, in the state of today.
         off_net: numbers of other Egyptian operators that users call, such as 01212345678.
         foreign: numbers abroad, with `+` or `00` in front.
         seed: what it was drawn with.
@@ -38,6 +40,7 @@ class Population:
     users: pl.DataFrame
     devices: pl.DataFrame
     cells: pl.DataFrame
+    agents: pl.DataFrame
     off_net: pl.Series
     foreign: pl.Series
     seed: int
@@ -54,6 +57,7 @@ def build_population(seed: int = 1, users: int = 20_000, devices: int = 300, cel
         users=_users(draw, numbers[:users], device_frame, cell_city),
         devices=device_frame,
         cells=cell_frame,
+        agents=build_agents(seed),
         off_net="0" + pl.Series(numbers[users:]).cast(pl.String),
         foreign=pl.Series([foreign_number(draw) for _ in range(_FOREIGN_NUMBERS)]),
         seed=seed,

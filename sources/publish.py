@@ -37,7 +37,15 @@ _CONFIG: dict[str, Any] = {
 
 
 class Interrupted(LakehouseError):
-    """The user asked to stop; what was handed over has been delivered."""
+    """The user asked to stop; what was handed over is delivered.
+
+    Attributes:
+        taken: how many messages of the call that this ended were handed over.
+    """
+
+    def __init__(self, taken: int = 0) -> None:
+        super().__init__("stopped")
+        self.taken = taken
 
 
 class Publisher:
@@ -123,6 +131,7 @@ class Publisher:
             LakehouseError: Kafka refuses messages; the rest is not sent.
         """
         topic = self.prepare(source)
+        before = self.handed
         produce = self._producer.produce
         since = 0
         stride = _STRIDE if self._rate is None else max(1, min(_STRIDE, int(self._rate / 20)))
@@ -136,9 +145,9 @@ class Publisher:
             self.handed += 1
             since += 1
             if since >= stride:
-                self._pause(source, since)
+                self._pause(source, since, before)
                 since = 0
-        self._pause(source, since)
+        self._pause(source, since, before)
 
     def _wait_for_room(self, topic: str, key: str | bytes | None, value: bytes | None) -> None:
         while True:
@@ -149,8 +158,8 @@ class Publisher:
                 continue
             return
 
-    def _pause(self, source: str, count: int) -> None:
-        """Serve callbacks, keep to the rate, and stop if something is wrong."""
+    def _pause(self, source: str, count: int, before: int) -> None:
+        """Serve callbacks, keep to the rate, and stop if something is wrong or somebody wants it."""
         self._on_progress(source, count)
         self._producer.poll(0)
         if self._rate:
@@ -160,7 +169,7 @@ class Publisher:
                 ahead = self.handed / self._rate - self.seconds
         self._check(self.failed)
         if self._stop_asked():
-            raise Interrupted("stopped")
+            raise Interrupted(self.handed - before)
 
     def _delivered(self, error: KafkaError | None, message: object) -> None:
         if error is not None:

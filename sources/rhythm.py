@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from lakehouse.settings import Settings
 
@@ -38,7 +39,17 @@ def event_times(draw: np.random.Generator, count: int, end: datetime, days: int,
     local = (
         pl.Series("time", seconds * 1_000_000).cast(pl.Duration("us")) + start.replace(tzinfo=None) - start.utcoffset()
     )
-    naive = local.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).dt.replace_time_zone(None)
+    return local_times(local.dt.replace_time_zone("UTC"), zone)
+
+
+def seasonal_multiplier(times: pl.Series) -> NDArray[np.float64]:
+    """The factor of each time's day of the week, as the sources send it."""
+    return np.asarray(WEEKDAY_FACTORS[times.dt.weekday().to_numpy() - 1])
+
+
+def local_times(instants: pl.Series, zone: str) -> pl.Series:
+    """Instants (UTC) as naive local times; those of the hour that the clock repeats an hour earlier, as above."""
+    naive = instants.dt.convert_time_zone(zone).dt.replace_time_zone(None)
     certain = naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null").is_not_null()
     return naive.zip_with(certain, naive - timedelta(hours=1))
 

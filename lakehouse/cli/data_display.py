@@ -1,6 +1,7 @@
 """Shows how sending goes and what was put in."""
 
 import signal
+from collections import Counter
 from types import FrameType, TracebackType
 
 import click
@@ -11,6 +12,8 @@ from rich.text import Text
 
 from sources.expectation import Expectation
 from sources.generate import Outcome
+
+_COUNTS = ("produced", "accepted", "rejected")
 
 
 class _Rate(ProgressColumn):
@@ -67,7 +70,7 @@ class SendingDisplay:
 
 
 class CtrlC:
-    """While it is entered, a first Ctrl-C only asks to stop and a second one interrupts."""
+    """While it is entered, a first Ctrl-C (or SIGTERM) only asks to stop and a second one interrupts."""
 
     def __init__(self, at_once: bool = False) -> None:
         """Prepare.
@@ -83,15 +86,16 @@ class CtrlC:
         return self._pressed
 
     def __enter__(self) -> "CtrlC":
-        """Take the signal over."""
-        self._before = signal.signal(signal.SIGINT, self._press)
+        """Take the signals over."""
+        self._before = {number: signal.signal(number, self._press) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signal back."""
-        signal.signal(signal.SIGINT, self._before)
+        """Give the signals back."""
+        for number, before in self._before.items():
+            signal.signal(number, before)
 
     def _press(self, number: int, frame: FrameType | None) -> None:
         if self._pressed or self._at_once:
@@ -101,20 +105,23 @@ class CtrlC:
 
 
 def print_outcome(outcome: Outcome) -> None:
-    """What was put in, as a table a source."""
+    """What was put in: a column a source, or of a single source every code by itself."""
     console = Console()
     if outcome.records:
         console.print("records: " + ", ".join(f"{count:,} {kind}" for kind, count in outcome.records.items()))
-    for source, expectation in outcome.sources.items():
-        console.print(_table(source, expectation))
-    console.print(f"run id {outcome.run_id}")
+    if len(outcome.sources) == 1:
+        console.print(*(_by_code(source, expectation) for source, expectation in outcome.sources.items()))
+    else:
+        console.print(_by_source(outcome.sources))
+        console.print("each code by itself: --json, or --sources with one name")
+    console.print(f"run id {outcome.run_id}" + (" (stopped)" if outcome.interrupted else ""))
 
 
-def _table(source: str, expectation: Expectation) -> Table:
+def _by_code(source: str, expectation: Expectation) -> Table:
     table = Table(title=f"{source}: what was put in", title_justify="left")
     table.add_column("what")
     table.add_column("messages", justify="right")
-    for name in ("produced", "accepted", "rejected"):
+    for name in _COUNTS:
         table.add_row(name, f"{getattr(expectation, name):,}", style="bold")
     table.add_section()
     for code, count in expectation.reasons.most_common():
@@ -126,3 +133,31 @@ def _table(source: str, expectation: Expectation) -> Table:
     for currency, amount in sorted(expectation.amount.items()):
         table.add_row(f"amount of the accepted, {currency}", f"{amount:,.4f}")
     return table
+
+
+def _by_source(sources: dict[str, Expectation]) -> Table:
+    """Codes summed by their word: five sources have two hundred codes."""
+    table = Table(title="what was put in", title_justify="left")
+    table.add_column("what", no_wrap=True)
+    for source in sources:
+        table.add_column(source, justify="right")
+    expected = list(sources.values())
+    for name in _COUNTS:
+        table.add_row(name, *(f"{getattr(e, name):,}" for e in expected), style="bold")
+    for kind, label in (("reasons", "{}"), ("warnings", "warning {}")):
+        table.add_section()
+        words = [_by_word(getattr(e, kind)) for e in expected]
+        for word, _ in sum(words, Counter[str]()).most_common():
+            table.add_row(label.format(word), *(f"{counts[word]:,}" if counts[word] else "" for counts in words))
+    table.add_section()
+    for currency in sorted({currency for e in expected for currency in e.amount}):
+        amounts = (e.amount.get(currency) for e in expected)
+        table.add_row(f"accepted {currency}", *("" if amount is None else f"{amount:,.2f}" for amount in amounts))
+    return table
+
+
+def _by_word(codes: Counter[str]) -> Counter[str]:
+    words: Counter[str] = Counter()
+    for code, count in codes.items():
+        words[code.partition(":")[0]] += count
+    return words

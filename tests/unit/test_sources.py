@@ -2,16 +2,24 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import polars as pl
 import pytest
 
-from sources.calls import calls
+from sources.mix import EVENT_SOURCES
 from sources.numbers import with_luhn_digit
 from sources.population import Population, build_population
 from sources.reference import reference_messages
-from sources.rhythm import last_clock_change
+from sources.rhythm import event_times, last_clock_change
+from sources.scene import Scene
 
 END = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+def calls(population: Population, count: int, seed: int, run_id: str, end: datetime) -> pl.DataFrame:
+    draw = np.random.default_rng([population.seed, seed, *run_id.encode()])
+    times = event_times(draw, count, end, 3, "Africa/Cairo")
+    return EVENT_SOURCES["calls"].events_at(times, Scene(population, run_id), draw, 1)
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +112,8 @@ def test_reference_records_carry_their_key_and_few_users_are_missing(population:
     assert users["value"][0].startswith(b'{"phone_number":"' + users["key"][0].encode())
     assert frames["devices"].height == frames["devices"]["key"].n_unique() == 50
     assert frames["cell_sites"].height == 60
+    agents = frames["agents"]
+    assert agents["key"].n_unique() == 120 < agents.height < 150, "a few agents changed their department"
 
 
 def test_some_names_are_arabic(population: Population) -> None:

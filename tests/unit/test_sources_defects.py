@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 
 from lakehouse.errors import UsageError
-from sources.call_faults import call_defects
+from sources.contract_faults import source_defects
 from sources.defects import parse_shares
-from sources.generate import FileSink, Outcome, Run, new_run_id, run
+from sources.generate import Outcome, Run, new_run_id, run
+from sources.sinks import FileSink
 
 ZONE = "Africa/Cairo"
 END = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-DEFECTS = call_defects(ZONE)
+DEFECTS = source_defects("calls", ZONE)
 
 
 class Memory:
@@ -117,7 +118,7 @@ def test_amounts_are_the_sum_of_the_accepted() -> None:
 
 
 def test_a_file_holds_one_message_a_line(tmp_path: Path) -> None:
-    with FileSink(tmp_path / "out.ndjson") as sink:
+    with FileSink(tmp_path / "out.ndjson", ["calls"]) as sink:
         outcome = run(Run(events=1_500, run_id="r1", end=END, users=300, one_line=True), sink, ZONE)
     lines = (tmp_path / "out.ndjson").read_bytes().splitlines()
     assert len(lines) == outcome.sources["calls"].produced == 1_500
@@ -136,7 +137,13 @@ def test_a_file_holds_one_message_a_line(tmp_path: Path) -> None:
 )
 def test_shares_that_cannot_be_read_are_explained(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence.replace("?", r"\?")):
-        parse_shares(text, DEFECTS)
+        parse_shares(text, {"calls": DEFECTS})
+
+
+def test_a_name_that_one_source_has_is_put_into_that_source_only() -> None:
+    shares = parse_shares("range:satisfaction_score=0.1", {s: source_defects(s, ZONE) for s in ("calls", "support")})
+    assert shares["calls"].planted == {}
+    assert shares["support"].planted == {"range:satisfaction_score": 0.1}
 
 
 def test_run_ids_grow_with_time() -> None:
