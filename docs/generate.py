@@ -3,16 +3,17 @@
 tests/docs/test_docs.py fails while a page is not what this program would write.
 """
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import click
 from pydantic import SecretStr
 
-from catalog.schemas import Column
+from catalog.schemas import LINEAGE, Column
 from lakehouse.cli.main import COMMANDS, cli
-from lakehouse.gold.build import checks
-from lakehouse.gold.models import Model, models
+from lakehouse.gold.checks import Check, build_checks, full_checks
+from lakehouse.gold.models import Model, models, sources_of
 from lakehouse.settings import Settings
 from streams import bronze, silver
 from streams.contract import Contract, Field, contracts
@@ -30,6 +31,9 @@ _TRINO = {
     "bool": "boolean", "instant": "timestamp(6) with time zone", "date": "date", "binary": "varbinary",
     "strings": "array(varchar)",
 }  # fmt: skip
+# What trino/functions/history.sql makes of the records of a key.
+_HISTORY = {"valid_from": "effective_from", "valid_to": "effective_from", "updated_at": "kafka_timestamp"}
+_KAFKA = {c.name for c in LINEAGE}
 
 
 def pages() -> dict[Path, str]:
@@ -39,6 +43,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "settings.md": _NOTE + settings_page(),
         REFERENCE / "silver.md": _NOTE + silver_page(),
         REFERENCE / "gold.md": _NOTE + gold_page(),
+        REFERENCE / "galaxy.md": _NOTE + galaxy_page(),
         README: readme(README.read_text()),
     }
 
@@ -145,27 +150,159 @@ def _columns(columns: Iterable[Column]) -> str:
 
 
 def gold_page() -> str:
-    """Each gold table with its columns, and the checks."""
+    """Each gold table with its columns and where they come from, and the checks."""
     parts = [
         "# Gold\n\nOne table a model of `trino/gold`, in Trino `iceberg.gold.<table>`, in ClickHouse `gold.<table>`. Types are"
-        " Trino's; keys (32 hex digits) are UInt128 in ClickHouse."
+        " Trino's; keys (32 hex digits) are UInt128 in ClickHouse. [galaxy.md](galaxy.md) draws how they hang together.\n\n"
+        "*From* is the column of the silver table, and behind the arrow the member of the message that it is read from, where"
+        " that has another name; [silver.md](silver.md) has its other spellings. Where it is empty, the table's SQL makes it."
     ]
     parts += [_model(model) for model in models().values()]
-    said = [(f"`{c.name}`", c.kinds, c.severity, c.says) for c in checks()]
-    parts.append(
-        "## Checks after each build\n\nOn the build's own rows.\n\n" + table(("check", "for", "severity", "says"), said)
-    )
+    parts.append("## Checks after each build\n\nOn the build's own rows.\n\n" + _checks(build_checks()))
+    parts.append("## Full checks\n\nOn whole tables, by `lakehouse check`.\n\n" + _checks(full_checks()))
     return "\n\n".join(parts) + "\n"
 
 
+def _checks(listed: Iterable[Check]) -> str:
+    rows = []
+    for check in listed:
+        needs = f" with {', '.join(check.needs)}" if check.needs else ""
+        rows.append((f"`{check.name}`", ", ".join(check.kinds) + needs, check.severity, check.says))
+    return table(("check", "for", "severity", "says"), rows)
+
+
 def _model(model: Model) -> str:
-    rows = [(f"`{c.name}`", c.type, c.comment) for c in model.columns]
+    origins = lineage(model)
+    rows = [(f"`{c.name}`", c.type, origins.get(c.name, ""), c.comment) for c in model.columns]
     text = f"## {model.table}\n\n{model.title}: {model.grain}."
     if model.reads:
         text += f" From `silver.{model.reads}`."
+    if others := [source for source in sources_of(model, models()) if source != model.reads]:
+        text += f" Keys that no record names also from {_listed(f'silver.{source}' for source in others)}."
     if model.business_key:
         text += f" Business key: `{model.business_key}`."
-    return f"{text}\n\n" + table(("column", "type", "meaning"), rows)
+    if model.reads is None:
+        return f"{text}\n\n" + table(
+            ("column", "type", "meaning"), [(name, kind, said) for name, kind, _, said in rows]
+        )
+    return f"{text}\n\n" + table(("column", "type", "from", "meaning"), rows)
+
+
+def _listed(names: Iterable[str]) -> str:
+    *first, last = (f"`{name}`" for name in names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def lineage(model: Model) -> dict[str, str]:
+    """Where the columns of a gold table come from, as far as its SQL tells it by names."""
+    if model.reads is None:
+        return {}
+    contract = contracts()[model.reads]
+    paths = {f.column: ".".join(f.paths[0]) for f in contract.fields}
+    known = {c.name for c in silver.columns(contract)}
+    said = {}
+    for name, words in _selected(model).items():
+        found = [_HISTORY.get(word, word) for word in words]
+        columns = dict.fromkeys(column for column in found if column in known)
+        said[name] = ", ".join(_origin(column, paths) for column in columns)
+    for key in model.foreign_keys:
+        dimension = models()[key.dimension]
+        at = " at `event_time`" if dimension.has_history else ""
+        said[key.column] = f"`{key.dimension}` by `{dimension.business_key}` = `{key.key}`{at}"
+    return said
+
+
+def _origin(column: str, paths: Mapping[str, str]) -> str:
+    path = "Kafka" if column in _KAFKA else paths.get(column, column)
+    return f"`{column}`" if path == column else f"`{column}` ← {path if path == 'Kafka' else f'`{path}`'}"
+
+
+def _selected(model: Model) -> dict[str, list[str]]:
+    """The words of each column's expression in the outer `select` of a model; of a column that is not in it, its own name."""
+    outer = re.search(r"^select (.*?)\nfrom ", model.sql, re.DOTALL | re.MULTILINE)
+    keys = {f"{k.column.removesuffix('_sk')}_key": re.findall(r"[a-z_]\w*", k.key) for k in model.foreign_keys}
+    found = {c.name: [c.name] for c in model.columns}
+    for item in _items(outer[1] if outer else ""):
+        expression, _, name = item.rpartition(" as ")
+        words = [word.removeprefix("latest_") for word in re.findall(r"[a-z_]\w*", expression or name)]
+        found[name.rpartition(".")[2]] = [one for word in words for one in keys.get(word, [word])]
+    return {c.name: found[c.name] for c in model.columns}
+
+
+def _items(text: str) -> list[str]:
+    """The parts of a list, at the commas that are in no bracket."""
+    items, depth, begin = [], 0, 0
+    for place, sign in enumerate(text):
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth == 0:
+            items.append(text[begin:place].strip())
+            begin = place + 1
+    return [*items, text[begin:].strip()]
+
+
+def galaxy_page() -> str:
+    """The tables from topic to gold, and how facts and dimensions hang together: as a list, as text, drawn."""
+    shared = [m for m in models().values() if m.kind != "fact"]
+    facts = [m for m in models().values() if m.kind == "fact"]
+    parts = [
+        "# The galaxy\n\nFacts that share dimensions. Columns are in [gold.md](gold.md) and [silver.md](silver.md); how"
+        " histories come about is in [history.md](../history.md).",
+        "## From topic to table\n\n" + table(("topic", "bronze", "silver", "gold", "grain"), _routes()),
+        "## Facts and dimensions\n\nIn which roles a fact points to a dimension; *x* is one key, named after the dimension.\n\n"
+        f"```\n{matrix(facts, shared)}\n```",
+        "## Drawn\n\nKeys only: PK is a surrogate key, UK a business key, FK the key of a member.\n\n"
+        f"```mermaid\n{diagram(facts, shared)}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _routes() -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for source in sorted(contracts(), key=lambda s: (not contracts()[s].is_event, s)):
+        made = [m for m in models().values() if m.reads == source]
+        rows += [
+            (f"`{source}`", f"`bronze.{source}`", f"`silver.{source}`", f"`{m.table}`", m.grain) for m in made
+        ] or [(f"`{source}`", f"`bronze.{source}`", f"`silver.{source}`", "", "")]
+    return rows + [("", "", "", f"`{m.table}`", m.grain) for m in models().values() if m.reads is None]
+
+
+def links(fact: Model) -> dict[str, str]:
+    """The dimension of each key of a fact: those that it declares, and the generated ones by their key's name."""
+    generated = {m.surrogate_key: m.table for m in models().values() if m.kind == "generated"}
+    found = {c.name: generated[c.name] for c in fact.columns if c.name in generated}
+    return found | {k.column: k.dimension for k in fact.foreign_keys}
+
+
+def matrix(facts: Sequence[Model], shared: Sequence[Model]) -> str:
+    """Facts by dimensions as plain text: the roles in which a fact points to each."""
+    lines = [["", *(d.table for d in shared)]]
+    for fact in facts:
+        roles = {
+            d.table: [
+                key.removesuffix(d.surrogate_key).rstrip("_") or "x" for key, to in links(fact).items() if to == d.table
+            ]
+            for d in shared
+        }
+        lines.append([fact.table, *(", ".join(roles[d.table]) for d in shared)])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def diagram(facts: Sequence[Model], shared: Sequence[Model]) -> str:
+    """An entity-relationship diagram, in Mermaid's words."""
+    lines = ["erDiagram"]
+    for fact in facts:
+        for d in shared:
+            if keys := [key for key, to in links(fact).items() if to == d.table]:
+                lines.append(f'    {d.table} ||--o{{ {fact.table} : "{", ".join(keys)}"')
+    for model in (*shared, *facts):
+        marks = dict.fromkeys(links(model), "FK") if model.kind == "fact" else {}
+        marks |= {model.business_key: "UK"} if model.business_key else {}
+        marks[model.surrogate_key] = "PK"
+        kept = [c for c in model.columns if c.name in marks]
+        listed = [f"        {re.split(r'[ (]', c.type)[0]} {c.name} {marks[c.name]}" for c in kept]
+        lines += [f"    {model.table} {{", *listed, "    }"]
+    return "\n".join(lines)
 
 
 def readme(text: str) -> str:

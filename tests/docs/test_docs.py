@@ -1,6 +1,5 @@
 """The docs say what the code does: pages are generated, commands parse, links and tests that are named exist."""
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -14,15 +13,6 @@ from lakehouse.cli.main import COMMANDS, cli
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 SEPARATORS = {"|", "&&", "||", ";"}
-
-
-def _generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _name(page: Path) -> str:
@@ -74,14 +64,12 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
-def test_generated_pages_are_up_to_date() -> None:
-    generator = _generator()
+def test_generated_pages_are_up_to_date(generator: ModuleType) -> None:
     stale = [_name(path) for path, text in generator.pages().items() if not path.exists() or path.read_text() != text]
     assert not stale, f"{', '.join(stale)}: not what the code says; run `{generator.COMMAND}`"
 
 
-def test_the_readme_has_the_place_of_the_settings() -> None:
-    generator = _generator()
+def test_the_readme_has_the_place_of_the_settings(generator: ModuleType) -> None:
     text = (ROOT / "README.md").read_text()
     assert text.count(generator.BEGIN) == text.count(generator.END) == 1
 
