@@ -34,14 +34,17 @@ class Complaints:
 
     def expect(self, users: Ints, failed: Ints, draw: np.random.Generator) -> None:
         """Some of the users whose payment failed at these times will ask."""
+        if not len(users):
+            return
         asking = draw.random(len(users)) < _ASKING_SHARE
         delay = draw.lognormal(np.log(_DELAY_MEDIAN_US), 0.9, len(users)).clip(_MINUTE_US, PATIENCE_US / 2)
-        due = np.concatenate([self.due, (failed + delay.astype(np.int64))[asking]])
-        users = np.concatenate([self.users, users[asking]])
-        failed = np.concatenate([self.failed, failed[asking]])
+        due = (failed + delay.astype(np.int64))[asking]
+        # without support cases nobody takes the old ones: they are forgotten here
+        kept = self.failed > failed.min() - PATIENCE_US
+        due = np.concatenate([self.due[kept], due])
+        users = np.concatenate([self.users[kept], users[asking]])
+        failed = np.concatenate([self.failed[kept], failed[asking]])
         order = np.argsort(due, kind="stable")
-        # without support cases nobody takes them: the old ones are forgotten here
-        order = order[failed[order] > failed.max(initial=0) - PATIENCE_US]
         self.users, self.failed, self.due = users[order], failed[order], due[order]
 
     def take(self, times: Ints) -> tuple[Ints, Ints]:
