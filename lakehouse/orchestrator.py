@@ -128,8 +128,7 @@ class Orchestrator:
         others = [m.table for m in known if m.kind != "fact"]
         copied = tuple(self.copies.refresh([_change(b) for b in complete], facts, others, on_copy))
         if any(c.error for c in copied):
-            self._inspected_s = time.monotonic()
-        self._failed_s = time.monotonic()
+            self._failed_s = time.monotonic()
         return copied
 
 

@@ -18,7 +18,7 @@ def data_folder(name: str) -> Path:
     Raises:
         FileNotFoundError: the installation is incomplete.
     """
-    for root in (_PACKAGE.parent, _PACKAGE / "_data"):
+    for root in (_PACKAGE / "_data", _PACKAGE.parent):  # in a wheel, `trino` beside us is the client library
         if (root / name).is_dir():
             return root / name
     raise FileNotFoundError(f"the folder {name}/ is missing beside {_PACKAGE}; install the package again")

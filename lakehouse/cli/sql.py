@@ -1,68 +1,139 @@
 """`lakehouse sql`: queries on Trino or ClickHouse."""
 
-import csv
-import io
-import json
 import sys
-from typing import Any
+import time
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
-from rich.console import Console
 
+from lakehouse.cli.options import INTERRUPTED
+from lakehouse.cli.sql_statements import Statement, split_statements
 from lakehouse.errors import UsageError
 from lakehouse.settings import settings
+
+if TYPE_CHECKING:
+    from lakehouse.cli.sql_result import Session
+
+# More than a screen holds, and as much as a terminal draws at once.
+_TABLE_ROWS = 1_000
 
 
 @click.command("sql")
 @click.argument("query", required=False)
-@click.option("--file", "path", type=click.Path(exists=True, dir_okay=False), help="Read the query from a file.")
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Read statements from a file, separated by `;`.",
+)
 @click.option("--engine", type=click.Choice(["trino", "clickhouse"]), default="trino", show_default=True)
-@click.option("--format", "form", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option("--catalog", help="Trino's catalog of unqualified names.  [default: iceberg]")
+@click.option("--schema", help="Schema (in ClickHouse the database) of unqualified names.  [default: gold]")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", "csv", "json", "parquet"]),
+    help="[default: table; with --output what the file's name ends in, else csv]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json: a list of objects.")
-def sql_command(query: str | None, path: str | None, engine: str, form: str, as_json: bool) -> None:
-    """Run a query and print the result.
+@click.option("--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
+@click.option(
+    "--limit-rows",
+    type=click.IntRange(0),
+    default=_TABLE_ROWS,
+    show_default=True,
+    help="Rows that a table shows at most; 0 shows all. The other formats always have all.",
+)
+def sql_command(
+    query: str | None,
+    path: str | None,
+    engine: str,
+    catalog: str | None,
+    schema: str | None,
+    form: str | None,
+    as_json: bool,
+    output: str | None,
+    limit_rows: int,
+) -> None:
+    """Run queries and print the results; at a terminal and without a query, a console.
 
     \b
+    lakehouse sql
+    lakehouse sql --engine clickhouse
     lakehouse sql "select status, count(*) from iceberg.gold.fact_calls group by 1"
     lakehouse sql "select * from silver.calls where is_rejected limit 5"
     lakehouse sql --engine clickhouse "select count() from gold.fact_calls"
-    echo "select 1" | lakehouse sql
+    lakehouse sql --file report.sql --output report.parquet
+    echo "select 1" | lakehouse sql --json
 
-    Trino's catalogs are iceberg (schemas bronze, silver, gold; the default) and clickhouse (database gold).
+    Trino's catalogs are iceberg (schemas bronze, silver, gold; the default) and clickhouse (database gold). The console
+    of Trino is its own command line; that of ClickHouse is a small one. Both remember what was typed, in the data folder.
+
+    CSV, JSON and Parquet stream, whatever their size. JSON is an array with one object a line; decimals are strings
+    with all their digits, times ISO 8601, binary values hex. Several statements run in order, in one session; the first
+    one that fails ends the run with exit code 1. Ctrl-C cancels the query on the server; exit code 130.
     """
-    text = query or (_read(path) if path else "" if sys.stdin.isatty() else sys.stdin.read())
-    if not text.strip():
+    if query is not None and path is not None:
+        raise UsageError("give a query or --file, not both")
+    if engine == "clickhouse" and catalog is not None:
+        raise UsageError("ClickHouse has no catalogs; --schema is its database")
+    if query is None and path is None and sys.stdin.isatty() and sys.stdout.isatty():
+        _console(engine, catalog, schema, limit_rows)
+        return
+    statements = _statements(query, path, engine)
+
+    from lakehouse.cli.sql_engines import open_session
+    from lakehouse.cli.sql_output import destination, format_of
+
+    form = "json" if as_json else form or format_of(output)
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise UsageError("Parquet is no text; add --output FILE.parquet")
+    try:
+        with destination(output) as out:
+            _run(open_session(engine, settings(), catalog, schema), statements, form, out, output, limit_rows)
+    except KeyboardInterrupt:
+        click.echo("interrupted: the query was cancelled", err=True)
+        sys.exit(INTERRUPTED)
+
+
+def _statements(query: str | None, path: str | None, engine: str) -> list[Statement]:
+    if query is None and path is not None:
+        with open(path, encoding="utf-8-sig") as file:
+            query = file.read()
+    elif query is None:
+        query = "" if sys.stdin.isatty() else sys.stdin.read()
+    ended, rest = split_statements(query, engine)
+    if not ended and rest is None:
         raise UsageError('nothing to run; give a query: lakehouse sql "select 1", --file FILE, or standard input')
-    names, rows = _run(engine, text.strip().rstrip(";"))
-    _print(names, rows, "json" if as_json else form)
+    return [*ended, *([rest] if rest else [])]
 
 
-def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()
+def _run(
+    session: "Session", statements: list[Statement], form: str, out: BinaryIO, path: str | None, limit: int
+) -> None:
+    from lakehouse.cli.sql_output import Output
+    from lakehouse.cli.sql_progress import QueryProgress
+
+    began, to_terminal, rows = time.monotonic(), path is None and sys.stdout.isatty(), 0
+    target = Output(form, out, limit)
+    for statement in statements:
+        with QueryProgress() as progress, session.result(statement.placed, progress.told) as result:
+            if to_terminal:
+                progress.stop()
+            target.on_count = progress.wrote
+            target.put(result)
+            rows = target.rows
+    if path is not None:
+        click.echo(
+            f"{rows:,} row{'' if rows == 1 else 's'} written to {path} in {time.monotonic() - began:.1f} s", err=True
+        )
 
 
-def _run(engine: str, query: str) -> tuple[list[str], list[Any]]:
-    if engine == "clickhouse":
-        from lakehouse.copies.server import Server
+def _console(engine: str, catalog: str | None, schema: str | None, limit: int) -> None:
+    from lakehouse.cli.sql_console import clickhouse_console, trino_console
 
-        return Server(settings()).table(query)
-    from lakehouse.gold.engine import Engine
+    if engine == "trino":
+        trino_console(settings(), catalog or "iceberg", schema or "gold")
+    from lakehouse.cli.sql_engines import open_session
 
-    return Engine(settings(), source="lakehouse-sql").table(query)
-
-
-def _print(names: list[str], rows: list[Any], form: str) -> None:
-    if form == "json":
-        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], default=str, ensure_ascii=False))
-    elif form == "csv":
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(names)
-        writer.writerows(rows)
-        click.echo(out.getvalue(), nl=False)
-    else:
-        from lakehouse.cli.account_display import show_rows
-
-        show_rows(Console(), names, rows)
-        click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}")
+    clickhouse_console(settings(), open_session(engine, settings(), None, schema), limit)

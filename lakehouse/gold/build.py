@@ -66,6 +66,7 @@ class GoldBuilder:
         builds = self._builds.read()
         last = next((b for b in reversed(builds) if b.results is not None), None)
         build = builds[-1] if builds and builds[-1].results is None else None
+        resumed = build is not None
         if build is not None:
             log.info("build %d was planned and is not complete: it goes on", build.build_id)
             self._engine.end_leftovers()
@@ -74,7 +75,7 @@ class GoldBuilder:
             if plan is None:
                 return None
             build = self._builds.record_plan(builds[-1].build_id + 1 if builds else 1, plan, full)
-        self._carry_out(build, last, progress)
+        self._carry_out(build, last, progress, resumed)
         self._builds.record_complete(build)
         return build
 
@@ -97,11 +98,13 @@ class GoldBuilder:
             self._engine.run(model.ddl())
             self._created.add(model.table)
 
-    def _carry_out(self, build: Build, last: Build | None, progress: Progress) -> None:
+    def _carry_out(self, build: Build, last: Build | None, progress: Progress, resumed: bool) -> None:
         renderer = Renderer(self._settings, self._models, full=build.full)
-        loader = Loader(self._engine, renderer, build, self._describe)
+        known = last.watermarks if last is not None else {}
+        loader = Loader(self._engine, renderer, build, self._describe, known, resumed)
         run = _Run(build, {table: TableResult(error=reason) for table, reason in broken_models().items()}, progress)
         followed = dict(last.followed) if last is not None else {}
+        run.before = {d: self._snapshot(d) for d in {d for own in followed.values() for d in own}}
         self._side_by_side(("generated", "dimension"), run, loader)
         self._see_what_moved(run, followed)
         self._side_by_side(("fact",), run, loader)
@@ -122,7 +125,7 @@ class GoldBuilder:
                 continue
             for d in histories_of(self._models[fact], self._models):
                 since = dimensions.get(d.table)
-                if since is None or d.table in run.failed or since == self._snapshot(d.table):
+                if since is None or d.table in run.failed or not run.may_move(d, since, self._snapshot(d.table)):
                     continue
                 try:
                     if (d.table, since) not in known:
@@ -189,6 +192,7 @@ class _Run:
     """A build as it goes: what came of its tables, and what moved in histories.
 
     Attributes:
+        before: snapshots of dimensions with history when the build began.
         moved: by fact and dimension with history, what the fact's older rows must follow.
         lagging: facts that can't follow, with the reason.
     """
@@ -196,6 +200,7 @@ class _Run:
     build: Build
     results: dict[str, TableResult]
     progress: Progress
+    before: dict[str, int] = field(default_factory=dict)
     moved: dict[str, dict[str, Moved]] = field(default_factory=dict)
     lagging: dict[str, str] = field(default_factory=dict)
 
@@ -203,6 +208,14 @@ class _Run:
     def failed(self) -> set[str]:
         """Tables that are not up to date."""
         return {table for table, r in self.results.items() if r.error or r.lagging}
+
+    def may_move(self, dimension: Model, since: int, now: int) -> bool:
+        """Whether versions may differ from those of a snapshot: members that are only inferred take no one's place."""
+        if since == now:
+            return False
+        intervals = self.build.plan.get(dimension.table, {})
+        recorded = dimension.reads is None or dimension.reads not in intervals or not intervals[dimension.reads].empty
+        return recorded or self.build.full or since != self.before.get(dimension.table)
 
     def concerns(self, table: str) -> bool:
         """Whether there is anything to do for a table."""

@@ -109,7 +109,11 @@ class Inspector:
 def _check(engine: Engine, renderer: Renderer, model: Model, last: Build) -> list[Result]:
     intervals = _everything(last.watermarks[model.table])
     asked = [check for check in full_checks() if check.concerns(model)]
-    return [Result(model.table, find(engine, renderer, check, model, intervals, last.build_id)) for check in asked]
+    return [
+        Result(model.table, finding)
+        for check in asked
+        for finding in find(engine, renderer, [check], model, intervals, last.build_id)
+    ]
 
 
 def _everything(loaded: Mapping[str, tuple[int | None, Any]]) -> dict[str, Interval]:

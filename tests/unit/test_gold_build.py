@@ -54,6 +54,8 @@ class FakeTrino:
 
     def run(self, sql: str) -> list[Any]:
         self.before(sql)
+        if sql.startswith("select ("):  # checks: nothing is wrong
+            return [[0] * (sql.count(",\n(") + 1)]
         return []
 
     def count(self, sql: str) -> int:
