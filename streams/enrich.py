@@ -28,7 +28,9 @@ def enrich(contract: Contract, validated: Validated, frames: Mapping[str, pl.Dat
             columns[column] = found[attribute]
     _warn_unknown(contract, validated, frames)
     count = len(validated.malformed)
-    return {e.column: columns[e.column] if e.column in columns else nulls(count, pl.String) for e in contract.enrichment}
+    return {
+        e.column: columns[e.column] if e.column in columns else nulls(count, pl.String) for e in contract.enrichment
+    }
 
 
 def tacs(imei: pl.Series) -> pl.Series:

@@ -4,97 +4,16 @@ A difference between this and the engine is a bug in one of the two, or a place 
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from tests.conformance.reference_contracts import EVENTS, FIELDS, Field
 from tests.conformance.reference_json import Malformed, read_message
 from tests.conformance.reference_types import read, read_time, trimmed
-
-
-@dataclass(frozen=True)
-class Field:
-    """A line of a contract's table."""
-
-    name: str
-    type: str
-    required: bool = False
-    domain: tuple[str, ...] = ()
-    low: int | None = None
-    high: int | None = None
-    group: str = ""
-    member: str = ""
-    alias: str = ""
-    column: str = ""
-    unknown: bool = False
-
-    @property
-    def ruled(self) -> bool:
-        return bool(self.domain) or self.low is not None or self.type in ("phone", "imei", "tac", "currency")
-
-    @property
-    def spellings(self) -> list[tuple[str, ...]]:
-        nested = [(self.group, self.member or self.name)] if self.group else []
-        return [*nested, (self.name,), *([(self.alias,)] if self.alias else [])]
-
-
-def _side(side: str) -> dict[str, Field]:
-    return {
-        "phone": Field(f"{side}_phone_number", "phone", True, group=side, member="phone_number"),
-        "cell": Field(f"{side}_cell_site", "string", group=side, member="cell_site", unknown=True),
-        "imei": Field(f"{side}_imei", "imei", group=side, member="imei", unknown=True),
-    }
-
-
-_FROM, _TO = _side("from"), _side("to")
-_STATUSES = ("initiated", "ringing", "in-progress", "completed", "failed", "busy", "no-answer")
-CALLS = (
-    Field("event_type", "string", True, ("call",)),
-    Field("sid", "string", True, column="event_id"),
-    Field("timestamp", "time", True, column="event_time"),
-    Field("status", "string", True, _STATUSES),
-    _FROM["phone"], _TO["phone"], _FROM["cell"], _TO["cell"], _FROM["imei"], _TO["imei"],
-    Field("call_duration_seconds", "int", True, low=0, high=86400),
-    Field("amount", "money", True, low=0, group="billing_info"),
-    Field("currency", "currency", True, group="billing_info"),
-    Field("call_type", "string", True, ("Local", "International")),
-    Field("mos_score", "double", group="qos_metrics"),
-    Field("jitter_ms", "double", group="qos_metrics"),
-    Field("packet_loss_percent", "double", group="qos_metrics"),
-    Field("codec", "string", group="qos_metrics"),
-    Field("behavior_profile", "string"),
-    Field("fraud_indicator", "string"),
-    Field("risk_score", "int"),
-    Field("seasonal_multiplier", "double"),
-    Field("phone_number", "string"),
-    Field("customer", "string"),
-)  # fmt: skip
-_EFFECTIVE = Field("effective_from", "time")
-USERS = (
-    Field("phone_number", "phone", True, alias="msisdn"),
-    *(Field(name, "string") for name in ("user_id", "name", "email", "address", "city")),
-    Field("plan_type", "string", alias="customer_type"),
-    *(Field(name, "string") for name in ("gender", "age_group", "status")),
-    Field("activation_date", "date"),
-    _EFFECTIVE,
-)
-DEVICES = (
-    Field("tac", "tac", True),
-    Field("brand", "string"),
-    Field("model", "string"),
-    Field("os_version", "string", alias="os"),
-    Field("is_smartphone", "bool"),
-    _EFFECTIVE,
-)
-CELL_SITES = (
-    Field("cell_id", "string", True),
-    *(Field(name, "string") for name in ("site_name", "city", "region")),
-    Field("latitude", "double", low=-90, high=90),
-    Field("longitude", "double", low=-180, high=180),
-    _EFFECTIVE,
-)
-FIELDS = {"calls": CALLS, "users": USERS, "devices": DEVICES, "cell_sites": CELL_SITES}
 
 
 @dataclass
@@ -113,12 +32,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What an answer depends on besides the message."""
+    """What an answer depends on besides the message: `known` has the reference records by source and key."""
 
     kafka_time: datetime
     zone: ZoneInfo
-    cells: frozenset[str] = frozenset()
-    tacs: frozenset[str] = frozenset()
+    known: Mapping[str, Mapping[str, Mapping[str, Any]]] = attribute(default_factory=dict)
+
+    def say(self, source: str, key: str | None, name: str) -> Any:
+        """An attribute of a reference record, None where nothing is known."""
+        return self.known.get(source, {}).get(key or "", {}).get(name)
 
 
 def _blank(value: Any) -> bool:
@@ -141,7 +63,16 @@ def _beyond(field: Field, value: Any, around: Surroundings) -> bool:
         return bool(value < datetime(2020, 1, 1, tzinfo=UTC) or value > around.kafka_time + timedelta(hours=24))
     if field.name == "effective_from":
         return not datetime(1900, 1, 2, tzinfo=UTC) <= value < datetime(2101, 1, 1, tzinfo=UTC)
+    if field.above is not None and value <= field.above:
+        return True
     return (field.low is not None and value < field.low) or (field.high is not None and value > field.high)
+
+
+def _needed(field: Field, row: Row) -> bool:
+    if field.required_if is None:
+        return field.required
+    other, value = field.required_if
+    return bool(row.columns[other] == value)
 
 
 def _judge_field(field: Field, value: Any, around: Surroundings, row: Row) -> bool:
@@ -149,7 +80,7 @@ def _judge_field(field: Field, value: Any, around: Surroundings, row: Row) -> bo
     column = field.column or field.name
     if value is None:
         row.columns[column] = None
-        if field.required:
+        if _needed(field, row):
             row.codes.append(f"missing:{field.name}")
         return False
     if field.name == "effective_from" and isinstance(value, str):
@@ -159,7 +90,7 @@ def _judge_field(field: Field, value: Any, around: Surroundings, row: Row) -> bo
         result = read(field.type, value, around.zone)
     row.columns[column] = result.value
     words = list(result.warnings)
-    hard = field.required or field.ruled or field.name == "effective_from"
+    hard = _needed(field, row) or field.ruled or field.name == "effective_from"
     if result.code and not hard:
         words.append("type")
     elif result.code:
@@ -168,9 +99,9 @@ def _judge_field(field: Field, value: Any, around: Surroundings, row: Row) -> bo
         row.codes.append(f"domain:{field.name}")
     elif _beyond(field, result.value, around):
         row.codes.append(f"range:{field.name}")
-    if field.unknown and not result.code:
-        known = result.value[:8] in around.tacs if field.type == "imei" else result.value in around.cells
-        words += [] if known else ["unknown"]
+    if field.known_in and not result.code:
+        key = result.value[:8] if field.type == "imei" else result.value
+        words += [] if key in around.known.get(field.known_in, {}) else ["unknown"]
     row.warnings += [f"{word}:{field.name}" for word in words]
     if field.name == "timestamp" and result.kept and isinstance(value, str):
         row.columns["timestamp_raw"] = trimmed(value)
@@ -192,19 +123,43 @@ def _extra(message: dict[str, Any], fields: tuple[Field, ...], kept: list[tuple[
     return left or None
 
 
+def _tac(imei: str | None) -> str | None:
+    return imei[:8] if imei and re.fullmatch("[0-9]{15}", imei) else None
+
+
+def _enriched(source: str, row: dict[str, Any], around: Surroundings) -> dict[str, Any]:
+    """The enrichment columns. CHOICE: a side's city and region are its cell's, a customer's city is that of its record."""
+    made: dict[str, Any] = {}
+    if source not in ("calls", "sms"):
+        for name in ("user_id", "plan_type", "city"):
+            made[name] = around.say("users", row["phone_number"], name)
+        made["region"] = made["device_brand"] = None  # CHOICE: nothing that these events name tells them
+        if source == "support":
+            made["agent_department"] = around.say("agents", row["agent_id"], "department")
+        return made
+    for side in ("from", "to"):
+        made[f"{side}_tac"] = _tac(row[f"{side}_imei"])
+        for name in ("user_id", "plan_type"):
+            made[f"{side}_{name}"] = around.say("users", row[f"{side}_phone_number"], name)
+        for name in ("city", "region"):
+            made[f"{side}_{name}"] = around.say("cell_sites", row[f"{side}_cell_site"], name)
+        made[f"{side}_device_brand"] = around.say("devices", made[f"{side}_tac"], "brand")
+    return made
+
+
 def judge(source: str, message: bytes | None, around: Surroundings, key: bytes | None = None) -> Row:
     """The row of one message; duplicates are not this function's business."""
     fields = FIELDS[source]
+    is_event = source in EVENTS
     row = Row({field.column or field.name: None for field in fields}, [], [])
-    if source == "calls":
-        row.columns["timestamp_raw"] = None
-    deleted = source != "calls" and message is None
+    deleted = not is_event and message is None
+    row.columns.update({"timestamp_raw": None} if is_event else {"is_deleted": None})
+    if is_event:
+        row.columns.update(_enriched(source, row.columns, around))
     try:
         found = _key_alone(fields[0], key) if deleted else read_message(message)
     except Malformed:
         row.codes.append("malformed:json")
-        if source != "calls":
-            row.columns["is_deleted"] = None
         return row
     kept = []
     for field in fields:
@@ -213,12 +168,8 @@ def judge(source: str, message: bytes | None, around: Surroundings, key: bytes |
             kept.append(path)
         if field.name == "effective_from" and value is None:
             row.columns["effective_from"] = around.kafka_time
-    if source != "calls":
-        row.columns["is_deleted"] = deleted
     row.extra = _extra(found, fields, kept)
-    for side in ("from", "to") if source == "calls" else ():
-        imei = row.columns[f"{side}_imei"]
-        row.columns[f"{side}_tac"] = imei[:8] if imei and re.fullmatch("[0-9]{15}", imei) else None
+    row.columns.update(_enriched(source, row.columns, around) if is_event else {"is_deleted": deleted})
     return row
 
 
