@@ -24,11 +24,11 @@ _Send = Callable[[Sink, Callable[[], bool]], Outcome]
 
 @click.command("generate")
 @click.option(
-    "--events", type=click.IntRange(1), help=f"Messages in all.  [default: {Run.events}; of --follow: no end; x>=1]"
+    "--events", type=click.IntRange(1), help=f"Messages in all.  [default: {Run.events}; of --follow: no end]"
 )
 @click.option(
     "--sources",
-    default=",".join(f"{name}={share}" for name, share in DEFAULT_MIX.items()),
+    default=", ".join(f"{name}={share}" for name, share in DEFAULT_MIX.items()),
     show_default=True,
     metavar="SPEC",
     help="Which events: names joined by commas, each with its weight (1 if it has none), such as calls,sms or "
@@ -48,7 +48,7 @@ _Send = Callable[[Sink, Callable[[], bool]], Outcome]
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
-    help=f"Messages a second.  [default: as fast as possible; of --follow: {DEFAULT_RATE:g}; x>0]",
+    help=f"Messages a second.  [default: as fast as possible; of --follow: {DEFAULT_RATE:g}]",
 )
 @click.option(
     "--defects",

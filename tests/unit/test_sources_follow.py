@@ -1,6 +1,10 @@
 """Live events: the time of now, the rate, the end."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,10 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
+from lakehouse.cli.data_display import print_outcome
 from lakehouse.errors import UsageError
 from sources.follow import follow
 from sources.generate import Outcome, Run
 from sources.mix import DEFAULT_MIX, EVENT_SOURCES, apportion, parse_sources
+from sources.publish import Interrupted, Publisher
 from sources.sinks import FileSink
 
 START = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -33,7 +39,10 @@ class Stage:
 
     def send_frame(self, source: str, messages: pl.DataFrame) -> None:
         if source in EVENT_SOURCES:
-            self.sent += [(self.moment, source, json.loads(value)) for value in messages["value"]]
+            # of defective messages only the number is looked at
+            is_good = messages["defect"].is_null().to_list()
+            events = [json.loads(v) if good else {} for v, good in zip(messages["value"], is_good, strict=True)]
+            self.sent += [(self.moment, source, event) for event in events]
         else:
             self.records.append(source)
 
@@ -102,6 +111,73 @@ def test_defects_are_put_into_the_smallest_slices_too() -> None:
         assert expected.produced > 60
         assert expected.duplicates == pytest.approx(0.1 * expected.produced, abs=1), name
         assert expected.rejected == pytest.approx(0.2 * expected.produced, abs=2), name
+
+
+def test_ctrl_c_ends_a_stream_with_an_account_of_what_was_sent(tmp_path: Path) -> None:
+    out = tmp_path / "out.ndjson"
+    command = [
+        sys.executable,
+        "-m",
+        "lakehouse.cli.main",
+        "generate",
+        "--follow",
+        "--rate",
+        "400",
+        "--json",
+        "--users",
+        "200",
+    ]
+    with subprocess.Popen([*command, "--output", str(out)], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as stream:
+        until = time.monotonic() + 60
+        # the last file of a slice, so that one slice at least is whole
+        while not (tmp_path / "out-support.ndjson").exists() and stream.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        stream.send_signal(signal.SIGINT)
+        said, _ = stream.communicate(timeout=30)
+    assert stream.returncode == 0
+    result = json.loads(said)
+    assert result["interrupted"]
+    assert set(result["expected"]) == set(EVENT_SOURCES)
+    for name, expected in result["expected"].items():
+        lines = (tmp_path / f"out-{name}.ndjson").read_bytes().count(b"\n")
+        assert lines == expected["produced"] > 0
+
+
+def test_the_account_of_five_sources_fits_a_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    print_outcome(Stage().follow(rate=1_000, limit=3_000, defects="0.3"))
+    said = capsys.readouterr().out
+    assert max(len(line) for line in said.splitlines()) <= 100
+    assert len(said.splitlines()) < 35
+    for word in (*EVENT_SOURCES, "duplicate", "warning luhn", "accepted EGP", "129 agents", "run id"):
+        assert word in said, word
+
+
+class FakeProducer:
+    """Takes everything at once."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.taken: list[bytes] = []
+
+    def __len__(self) -> int:
+        return 0
+
+    def produce(self, topic: str, value: bytes, key: str) -> None:
+        self.taken.append(value)
+
+    def poll(self, timeout: float) -> None:
+        pass
+
+
+def test_a_publisher_that_is_stopped_says_how_many_it_took_of_the_last_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sources.publish.Producer", FakeProducer)
+    monkeypatch.setattr("sources.publish.ensure_topic", lambda name: None)
+    frame = pl.DataFrame({"key": ["a"] * 3_000, "value": [b"{}"] * 3_000})
+    publisher = Publisher(stop_asked=lambda: publisher.handed > 3_000)
+    with publisher:
+        publisher.send_frame("calls", frame)
+        with pytest.raises(Interrupted) as stopped:
+            publisher.send_frame("sms", frame)
+    assert stopped.value.taken == publisher.handed - 3_000 == 2_000
 
 
 def test_sources_are_chosen_by_name_and_weight() -> None:
