@@ -78,8 +78,11 @@ def _weight(part: str, number: str) -> float:
 
 
 def apportion(events: int, weights: Mapping[str, float]) -> dict[str, int]:
-    """Split a number by weights, each part within 1 of its share; the parts add up."""
-    names = list(weights)
-    edges = np.cumsum([0.0, *(weights[name] for name in names)])
-    counts = np.diff(np.rint(edges / edges[-1] * events).astype(np.int64))
-    return dict(zip(names, counts.tolist(), strict=True))
+    """Split a number by weights, each part within 1 of its share; the parts add up (method of the largest remainder)."""
+    total = math.fsum(weights.values())
+    exact = {name: events * weight / total for name, weight in weights.items()}
+    counts = {name: int(share) for name, share in exact.items()}
+    by_remainder = sorted(weights, key=lambda name: counts[name] - exact[name])
+    for name in by_remainder[: events - sum(counts.values())]:
+        counts[name] += 1
+    return counts

@@ -146,5 +146,9 @@ def test_a_name_that_one_source_has_is_put_into_that_source_only() -> None:
     assert shares["support"].planted == {"range:satisfaction_score": 0.1}
 
 
+def test_a_group_may_have_the_whole_share_that_is_allowed() -> None:
+    assert len(parse_shares("malformed=0.9", {"calls": DEFECTS})["calls"].planted) == 14
+
+
 def test_run_ids_grow_with_time() -> None:
     assert new_run_id(datetime(2026, 1, 1, tzinfo=UTC)) < new_run_id(datetime(2026, 1, 2, tzinfo=UTC))

@@ -190,7 +190,9 @@ def test_sources_are_chosen_by_name_and_weight() -> None:
         "payment": 800,
         "support": 700,
     }
-    assert sum(apportion(7, DEFAULT_MIX).values()) == 7
+    assert apportion(1, DEFAULT_MIX)["calls"] == 1
+    for events in range(1, 200):
+        assert sum(apportion(events, DEFAULT_MIX).values()) == events
 
 
 @pytest.mark.parametrize(
