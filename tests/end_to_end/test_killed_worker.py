@@ -35,7 +35,8 @@ def _worker_pid(lakehouse: Any) -> int:
 def test_a_worker_killed_twice_leaves_every_offset_once(lakehouse: Any, settled: Any, trino: Any) -> None:
     before = settled()["sources"]["calls"]
     command = [sys.executable, "-m", "lakehouse.cli.main", "generate", "--events", str(EVENTS), "--rate", str(RATE)]
-    with subprocess.Popen([*command, "--no-reference", "--json"], stdout=subprocess.PIPE, text=True) as publishing:
+    command += ["--sources", "calls", "--no-reference", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as publishing:
         for _ in range(2):
             time.sleep(3)
             os.kill(_worker_pid(lakehouse), signal.SIGKILL)
