@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -44,10 +45,16 @@ def contract_of(*fields: dict[str, Any]) -> Contract:
     return parse({"source": "s", "kind": "event", "event_type": "call", "fields": list(fields)})
 
 
+@cache
+def decoder_of(contract: Contract) -> Decoder:
+    """A contract's decoder: making one takes longer than reading a value."""
+    return Decoder(contract)
+
+
 def validated(contract: Contract, sent: list[str], zone: str = ZONE) -> tuple[Validated, list[str | None]]:
     """What validation makes of messages given as text, and the `extra` of each."""
     messages = pa.array([text.encode() for text in sent], pa.large_binary())
-    decoder = Decoder(contract)
+    decoder = decoder_of(contract)
     times = pl.Series([KAFKA_TIME] * len(sent), dtype=pl.Datetime("us", "UTC"))
     result = validate(contract, decoder.decode(messages), Context(zone, datetime(2020, 1, 1, tzinfo=UTC), times))
     return result, extras(result, messages, decoder.extra).to_list()
