@@ -1,16 +1,19 @@
-"""Reads messages from files: one a line, or a JSON array, plain or gzipped, byte for byte as they stand."""
+"""Reads messages from files and S3 objects: one a line, or a JSON array, plain or gzipped, byte for byte as they stand."""
 
+import contextlib
 import gzip
 import io
 import json
+import os
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from lakehouse.errors import UsageError
+from sources import s3
 
 _HEAD_BYTES = 1 << 16
 # text has next to no control bytes besides tabs and line ends; compressed data has about one in ten
@@ -21,18 +24,22 @@ _SPACE = " \t\r\n"
 
 @dataclass
 class MessageFile:
-    """An open file of messages; iterate over it once.
+    """A file of messages; iterate over it once.
 
     Attributes:
         name: as the user wrote it.
+        open: opens it, unpacked.
         size: in bytes; None where it cannot be known (standard input, gzip, pipes).
+        version: changes when the file is written anew; None of what can be read only once (standard input, pipes).
+        lines_only: every line is a message, whatever it looks like.
         blank_lines: lines without a message that were left out so far.
         had_mark: whether a byte-order mark stood at the file's start (it is the file's, no message's).
     """
 
     name: str
-    reader: BinaryIO
+    open: Callable[[], BinaryIO]
     size: int | None = None
+    version: str | None = None
     lines_only: bool = False
     blank_lines: int = 0
     had_mark: bool = field(default=False, init=False)
@@ -44,7 +51,8 @@ class MessageFile:
             UsageError: the file is damaged.
         """
         try:
-            yield from self._messages()
+            with contextlib.closing(self.open()) as reader:
+                yield from self._messages(reader)
         except (OSError, EOFError, zlib.error) as error:
             raise UsageError(
                 f"{self.name}: cannot be read to its end ({error}). What stands before that was published."
@@ -57,20 +65,21 @@ class MessageFile:
             UsageError: the file is damaged.
         """
         try:
-            return self.reader.read().removeprefix(_MARK)
+            with contextlib.closing(self.open()) as reader:
+                return reader.read().removeprefix(_MARK)
         except (OSError, EOFError, zlib.error) as error:
             raise UsageError(f"{self.name}: cannot be read to its end ({error}). Nothing was published.") from None
 
-    def _messages(self) -> Iterator[bytes]:
-        if _peek(self.reader).startswith(_MARK):
+    def _messages(self, reader: BinaryIO) -> Iterator[bytes]:
+        if _peek(reader).startswith(_MARK):
             self.had_mark = True
-            self.reader.read(len(_MARK))
-        head = _peek(self.reader).lstrip()
+            reader.read(len(_MARK))
+        head = _peek(reader).lstrip()
         first = head.partition(b"\n")[0].strip()
         if not self.lines_only and (head[:1] == b"[" or first == b"{"):
-            yield from self._document(self.reader.read())
+            yield from self._document(reader.read())
         else:
-            yield from self._lines(self.reader)
+            yield from self._lines(reader)
 
     def _lines(self, lines: BinaryIO) -> Iterator[bytes]:
         for line in lines:
@@ -99,26 +108,73 @@ class MessageFile:
             yield from (value.encode() for value in values)
 
 
+def expand(names: Iterable[str]) -> list[str]:
+    """The names with those of S3 that stand for several objects replaced by them; see `sources.s3.objects`."""
+    return [one for name in names for one in (s3.objects(name) if s3.is_object(name) else [name])]
+
+
 def open_messages(name: str, force: bool = False) -> MessageFile:
-    """Open a file (`-` is standard input) and look at its beginning.
+    """Look at the beginning of a file, of an S3 object (`s3://bucket/key`) or of standard input (`-`).
+
+    What can be opened again is closed until it is read: a folder may hold more objects than a process may have open.
 
     Args:
         force: take every line as a message, whatever it looks like.
 
     Raises:
         UsageError: it cannot be opened, is no text, or has no JSON object at its beginning.
+        Retry: S3 does not answer.
     """
     try:
-        plain = cast(BinaryIO, sys.stdin.buffer if name == "-" else open(name, "rb", buffering=_HEAD_BYTES))  # noqa: SIM115
-        packed = _peek(plain).startswith(b"\x1f\x8b")
-        reader = cast(BinaryIO, io.BufferedReader(gzip.GzipFile(fileobj=plain), _HEAD_BYTES)) if packed else plain
+        plain, size, version = _open(name)
+        reader, packed = _unpacked(plain)
         head = _peek(reader).removeprefix(_MARK)
+        if not force:
+            _look_at(name, head)
+        if version is not None:
+            reader.close()
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}.") from None
-    if not force:
-        _look_at(name, head)
-    size = None if packed or name == "-" or not Path(name).is_file() else Path(name).stat().st_size
-    return MessageFile("standard input" if name == "-" else name, reader, size, lines_only=force)
+
+    def open_now() -> BinaryIO:
+        return reader if version is None else _unpacked(_open(name)[0])[0]
+
+    shown = "standard input" if name == "-" else name
+    return MessageFile(shown, open_now, None if packed else size, version, lines_only=force)
+
+
+def _open(name: str) -> tuple[BinaryIO, int | None, str | None]:
+    """A reader of the bytes as they are stored, their number and version if they can be known."""
+    if s3.is_object(name):
+        return s3.open_object(name)
+    if name == "-":
+        return cast(BinaryIO, sys.stdin.buffer), None, None
+    reader = open(name, "rb", buffering=_HEAD_BYTES)  # noqa: SIM115
+    if not Path(name).is_file():
+        return reader, None, None
+    about = os.fstat(reader.fileno())
+    return reader, about.st_size, f"{about.st_size} bytes of {about.st_mtime_ns}"
+
+
+def _unpacked(plain: BinaryIO) -> tuple[BinaryIO, bool]:
+    """The reader, or one that unpacks what it reads, and whether it does."""
+    if not _peek(plain).startswith(b"\x1f\x8b"):
+        return plain, False
+    return cast(BinaryIO, io.BufferedReader(_Gzip(plain), _HEAD_BYTES)), True
+
+
+class _Gzip(gzip.GzipFile):
+    """Closes the file that it unpacks too."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        super().__init__(fileobj=packed)
+        self._packed = packed
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._packed.close()
 
 
 def _peek(reader: BinaryIO) -> bytes:

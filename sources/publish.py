@@ -104,12 +104,24 @@ class Publisher:
         Raises:
             LakehouseError: Kafka did not take some; the message says how many and why.
         """
+        self._wait()
+        if kind is None:
+            self._check(self.handed - self.delivered)
+
+    def settle(self) -> None:
+        """Wait until Kafka has acknowledged every message handed over so far.
+
+        Raises:
+            LakehouseError: it did not take some; the message says how many and why.
+        """
+        self._wait()
+        self._check(self.handed - self.delivered)
+
+    def _wait(self) -> None:
         deadline = Deadline.after(_GIVE_UP_S + 5)
         while len(self._producer) and not deadline.passed:
             # short waits let Ctrl-C through
             self._producer.flush(0.2)
-        if kind is None:
-            self._check(self.handed - self.delivered)
 
     def prepare(self, source: str) -> str:
         """Make sure that the source's topic is there, and return its name."""
