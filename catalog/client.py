@@ -14,6 +14,8 @@ from catalog.schemas import Column, by_day, iceberg_schema
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 
+# What the rest of the code calls a connection to the catalog.
+Catalog = RestCatalog
 _TIMEOUT_S = (5.0, 15.0)  # to connect, to answer
 NAMESPACES = ("bronze", "silver", "gold")
 # Commits a second make histories long: keep metadata files short and let each commit remove the one that fell out.

@@ -15,10 +15,8 @@ from datetime import date
 from functools import partial
 from types import FrameType
 
-from pyiceberg.catalog.rest import RestCatalog
-
 from catalog import client
-from catalog.client import describe
+from catalog.client import Catalog, describe
 from catalog.maintenance import expire
 from catalog.snapshots import StateReader
 from lakehouse.copies.copy import Change, Copied, Copies, copied_tables
@@ -132,7 +130,7 @@ class Orchestrator:
         return copied
 
 
-def _describe(catalog: RestCatalog, table: str, docs: Mapping[str, str]) -> None:
+def _describe(catalog: Catalog, table: str, docs: Mapping[str, str]) -> None:
     describe(catalog, f"gold.{table}", docs)
 
 

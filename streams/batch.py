@@ -51,6 +51,37 @@ class RawBatch:
         """The offset after what the batch accounts for."""
         return self.end if self.end is not None else int(self.offsets[-1]) + 1
 
+    def followed_by(self, batch: "RawBatch") -> bool:
+        """Whether a batch goes on where this one ends, and both may be one: where the log began was asked for neither."""
+        return (
+            batch.partition == self.partition
+            and batch.first == self.next
+            and self.log_start is None
+            and batch.log_start is None
+        )
+
+    @staticmethod
+    def joined(batches: Sequence["RawBatch"]) -> "RawBatch":
+        """One batch of several that follow on each other: columns of many rows cost less a row."""
+        if len(batches) == 1:
+            return batches[0]
+        headers = None
+        if any(b.headers is not None for b in batches):
+            none = pa.large_binary()
+            headers = pa.concat_arrays([pa.nulls(len(b), none) if b.headers is None else b.headers for b in batches])
+        return RawBatch(
+            batches[0].topic,
+            batches[0].partition,
+            batches[0].first,
+            np.concatenate([b.offsets for b in batches]),
+            np.concatenate([b.timestamps for b in batches]),
+            pa.concat_arrays([b.keys for b in batches]),
+            pa.concat_arrays([b.values for b in batches]),
+            headers,
+            None,
+            batches[-1].end,
+        )
+
     def since(self, offset: int) -> "RawBatch":
         """The messages from an offset on."""
         cut = int(np.searchsorted(self.offsets, offset))

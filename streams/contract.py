@@ -4,7 +4,7 @@ A contract is data. This module reads it into typed objects and derives what oth
 stand in a message, the silver columns and their order. It knows nothing of JSON decoding, Kafka or Iceberg.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -184,6 +184,7 @@ def parse(raw: dict[str, Any]) -> Contract:
     fields = tuple(_field(source, f) for f in listed)
     if kind == "reference" and sum(f.key for f in fields) != 1:
         raise UsageError(f"contract {source}: exactly one field must be the key")
+    _check_names(source, fields, raw)
     return Contract(
         source=source,
         kind=kind,
@@ -192,6 +193,45 @@ def parse(raw: dict[str, Any]) -> Contract:
         enrichment=tuple(Enrichment(**e) for e in raw.get("enrichment", ())),
         amount=raw.get("amount"),
     )
+
+
+def _check_names(source: str, fields: Sequence[Field], raw: dict[str, Any]) -> None:
+    """What a contract says of its own fields must be there; a wrong name must not wait for the first event."""
+    before: set[str] = set()
+    for f in fields:
+        if f.required_if is not None and f.required_if.field not in before:
+            raise UsageError(
+                f"contract {source}: {f.name} is required if {f.required_if.field!r}, which must stand before it"
+            )
+        if f.domain is not None and not all(isinstance(value, str) for value in f.domain):
+            raise UsageError(
+                f"contract {source}: the domain of {f.name} must be text; put yes, no and numbers in quotes"
+            )
+        before.add(f.name)
+    columns = {f.column for f in fields}
+    for e in raw.get("enrichment", ()):
+        for word in ("tac_of", "key"):
+            if word in e and e[word] not in columns:
+                raise UsageError(f"contract {source}: enrichment {e['column']}: there is no column {e[word]!r}")
+        columns.add(e["column"])
+    if raw.get("amount") is not None and raw["amount"] not in columns:
+        raise UsageError(f"contract {source}: amount is {raw['amount']!r}, which is no column")
+
+
+def _check_references(found: Sequence[Contract]) -> None:
+    """What contracts say of each other must be there."""
+    attributes = {c.source: {f.column for f in c.fields} for c in found if not c.is_event}
+    for contract in found:
+        wanted: list[tuple[str, str | None, str]]
+        wanted = [(f.known_in, None, f.name) for f in contract.fields if f.known_in]
+        wanted += [(e.reference, e.attribute, e.column) for e in contract.enrichment if e.reference]
+        for reference, attribute, name in wanted:
+            if reference not in attributes:
+                raise UsageError(
+                    f"contract {contract.source}: {name} looks into {reference!r}, which is no reference source"
+                )
+            if attribute is not None and attribute not in attributes[reference]:
+                raise UsageError(f"contract {contract.source}: {name}: {reference} has no column {attribute!r}")
 
 
 @cache
@@ -209,5 +249,6 @@ def contracts() -> dict[str, Contract]:
         if raw.get("source") != path.stem:
             raise UsageError(f"{path}: a contract's file is named after its source, {raw.get('source')!r}")
         found.append(parse(raw))
+    _check_references(found)
     found.sort(key=lambda c: (c.is_event, c.source))
     return {c.source: c for c in found}

@@ -56,17 +56,19 @@ class Held:
     rows: list[pa.Table] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
-    def accept(self, batch: RawBatch) -> RawBatch | None:
-        """The part of a batch that continues what is held; offsets it skips are noted as gaps.
+    def continued_by(self, batch: RawBatch) -> RawBatch | None:
+        """The part of a batch that continues what is held.
 
         None if there is no such part: it is all here, or it was fetched before a seek and does not follow on.
         """
-        if batch.next <= self.next or batch.first > self.next:
-            return None
-        batch = batch.since(self.next)
+        return None if batch.next <= self.next or batch.first > self.next else batch.since(self.next)
+
+    def extend(self, batch: RawBatch, rows: pa.Table | None) -> None:
+        """Hold what continues it: its rows (None: it has no messages), and the offsets it skips as gaps."""
         self.gaps.extend(_gaps(batch, self.next))
         self.next = batch.next
-        return batch
+        if rows is not None:
+            self.rows.append(rows)
 
     def take(self, partition: PartitionId, at: object) -> PartitionBatch | None:
         """What is held as one batch to commit; from then on it holds nothing."""
@@ -100,7 +102,7 @@ def _gaps(batch: RawBatch, expected: int) -> list[Gap]:
 
 @dataclass
 class _Partition:
-    """The state of one assigned partition."""
+    """The state of one assigned partition. The lock is held for moments: rows are made outside of it."""
 
     silver: Held
     bronze: Held | None
@@ -207,25 +209,26 @@ class Line:
             return False
         writer = self._writer()
         try:
-            with state.lock:
-                if state.window is None:
-                    state.window = self._remembered(batch.partition, state.silver.next)
-                fresh = state.silver.accept(batch)
-                if fresh is not None and len(fresh):
-                    made = writer.rows(fresh, state.window, self._references.frames)
-                    state.silver.rows.append(made.rows)
-                    state.nbytes += fresh.nbytes
-                if state.bronze is not None:
-                    fresh = state.bronze.accept(batch)
-                    if fresh is not None and len(fresh):
-                        state.bronze.rows.append(bronze.rows(fresh))
-                        state.bronze_nbytes += fresh.nbytes
+            if state.window is None:
+                state.window = self._remembered(batch.partition, state.silver.next)
+            fresh = state.silver.continued_by(batch)
+            rows = None
+            if fresh is not None and len(fresh):
+                rows = writer.rows(fresh, state.window, self._references.frames).rows
+            kept = state.bronze.continued_by(batch) if state.bronze is not None else None
         except BaseException:
-            # Half a batch may be in: this partition must be read again.
+            # The window may know events whose rows are not held: this partition must be read again.
             self._drop(batch.partition, state)
             raise
         finally:
             self._writers.put(writer)
+        with state.lock:
+            if fresh is not None:
+                state.silver.extend(fresh, rows)
+                state.nbytes += fresh.nbytes
+            if kept is not None and state.bronze is not None:
+                state.bronze.extend(kept, bronze.rows(kept) if len(kept) else None)
+                state.bronze_nbytes += kept.nbytes
         return True
 
     def wanted(self, partition: PartitionId) -> int | None:

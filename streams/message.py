@@ -10,7 +10,7 @@ from typing import Any
 
 MAX_DEPTH = 64  # the message's object is level 1
 # Unicode's White_Space property; Python's own strip() also takes the separators U+001C to U+001F.
-_WHITE_SPACE = "".join(
+WHITE_SPACE = "".join(
     map(
         chr,
         [*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000],
@@ -46,7 +46,7 @@ _DECODER = json.JSONDecoder(
 
 def trimmed(text: str) -> str:
     """The text without Unicode white space at its ends (Python's own strip also takes control characters)."""
-    return text.strip(_WHITE_SPACE)
+    return text.strip(WHITE_SPACE)
 
 
 def _check_depth(text: str) -> None:

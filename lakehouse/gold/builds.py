@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
-from pyiceberg.catalog.rest import RestCatalog
-
+from catalog.client import Catalog
 from catalog.ledger import Ledger
 from catalog.offsets import Offsets, Positions
 from catalog.schemas import Column
@@ -92,7 +91,7 @@ class Builds:
     """Reads and writes the record."""
 
     @classmethod
-    def of(cls, catalog: RestCatalog) -> Self:
+    def of(cls, catalog: Catalog) -> Self:
         """The record in a catalog."""
         return cls(Ledger(catalog, "gold.builds", COLUMNS, DOC))
 

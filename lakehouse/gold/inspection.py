@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pyiceberg.catalog.rest import RestCatalog
-
+from catalog.client import Catalog
 from catalog.ledger import Ledger
 from catalog.schemas import Column
 from lakehouse.clock import Clock, now
@@ -59,7 +58,7 @@ class Result:
 class Inspector:
     """Runs the full checks. Gold must not change meanwhile."""
 
-    def __init__(self, settings: Settings, catalog: RestCatalog, builds: Builds, clock: Clock = now) -> None:
+    def __init__(self, settings: Settings, catalog: Catalog, builds: Builds, clock: Clock = now) -> None:
         self._settings = settings
         self._builds = builds
         self._ledger = Ledger(catalog, "gold.check_results", COLUMNS, DOC)

@@ -11,6 +11,7 @@ import polars as pl
 
 from streams.columns import nulls, put, where
 from streams.contract import Field
+from streams.message import WHITE_SPACE
 
 # JSON's number grammar (RFC 8259, section 6), for numbers that arrive as text.
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
@@ -62,12 +63,13 @@ class Raw:
         if self.none_quoted:
             return nulls(len(self), pl.String)
         strings = self.json if self.all_quoted else where(self.quoted, self.json)
-        plain = strings.str.strip_prefix('"').str.strip_suffix('"')
+        # Without an escape there is no quote inside: those around it go with the white space, in one pass.
+        stripped = strings.str.strip_chars('"' + WHITE_SPACE)
         escaped = strings.str.contains("\\", literal=True).fill_null(False)
         if escaped.any():
             rows = escaped.arg_true()
-            plain = put(plain, rows, (orjson.loads(value) for value in strings.gather(rows)))
-        stripped = plain.str.strip_chars()
+            read = pl.Series([orjson.loads(value) for value in strings.gather(rows)], dtype=pl.String)
+            stripped = put(stripped, rows, read.str.strip_chars())
         blank = (stripped == "").fill_null(False)
         return where(~blank, stripped) if blank.any() else stripped
 

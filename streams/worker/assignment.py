@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -38,6 +38,10 @@ _EXIT_STUCK, _EXIT_BROKEN = 75, 70
 _RESEEK_PAUSE_S = 2.0
 
 
+# Batches that wait for a thread are joined up to so many bytes: 40,000 calls cost a fifth less each than 13,000.
+_JOINED_BYTES = 24 * 1024 * 1024
+
+
 class Assignments:
     """What this worker owns, and its lines."""
 
@@ -49,7 +53,8 @@ class Assignments:
         self._commits = ThreadPoolExecutor(2 * len(contracts) + 2, thread_name_prefix="commits")
         self._lines: dict[str, Line] = {}
         self._ids: dict[TP, PartitionId] = {}
-        self._tails: dict[TP, asyncio.Task[None]] = {}
+        self._pending: dict[TP, deque[RawBatch]] = defaultdict(deque)
+        self._making: dict[TP, asyncio.Task[None]] = {}
         self._waiting: dict[TP, int] = defaultdict(int)
         self._room = asyncio.Condition()
         self._moved: dict[TP, tuple[int, float]] = {}
@@ -150,12 +155,20 @@ class Assignments:
         async with self._room:
             await self._room.wait_for(lambda: self._held_bytes() < self._settings.buffer_bytes)
         self._waiting[tp] += batch.nbytes
-        before = self._tails.get(tp)
-        self._tails[tp] = asyncio.create_task(self._make_rows(tp, batch, before))
+        self._pending[tp].append(batch)
+        if tp not in self._making:
+            self._making[tp] = asyncio.create_task(self._make_all(tp))
 
-    async def _make_rows(self, tp: TP, batch: RawBatch, before: "asyncio.Task[None] | None") -> None:
-        if before is not None:
-            await asyncio.wait([before])
+    async def _make_all(self, tp: TP) -> None:
+        """Turn what waits of a partition into rows, as few batches as possible, until nothing waits."""
+        try:
+            while self._pending[tp]:
+                batch, nbytes = _next_of(self._pending[tp])
+                await self._make_rows(tp, batch, nbytes)
+        finally:
+            del self._making[tp]
+
+    async def _make_rows(self, tp: TP, batch: RawBatch, nbytes: int) -> None:
         name = self._source_of[tp.topic]
         try:
             loop = asyncio.get_running_loop()
@@ -164,7 +177,7 @@ class Assignments:
             log.exception("batch of %s[%d] at %d", tp.topic, tp.partition, batch.first)
             _leave(f"a batch could not be turned into rows ({error}); a restart reads it again", _EXIT_BROKEN)
         finally:
-            self._waiting[tp] -= batch.nbytes
+            self._waiting[tp] -= nbytes
             async with self._room:
                 self._room.notify_all()
         if not follows:
@@ -296,3 +309,13 @@ def _leave(why: str, code: int) -> None:
     log.error("this worker ends: %s", why)
     logging.shutdown()
     os._exit(code)
+
+
+def _next_of(pending: deque[RawBatch]) -> tuple[RawBatch, int]:
+    """Take the first batch, with those that follow on it, as one; and the bytes that they had when they came."""
+    taken = [pending.popleft()]
+    nbytes = taken[0].nbytes
+    while pending and taken[-1].followed_by(pending[0]) and nbytes + pending[0].nbytes <= _JOINED_BYTES:
+        taken.append(pending.popleft())
+        nbytes += taken[-1].nbytes
+    return RawBatch.joined(taken), nbytes

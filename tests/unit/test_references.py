@@ -37,7 +37,8 @@ def known(references: References) -> Rows:
 def test_nothing_is_known_at_first_and_nothing_changes_without_news(server: fakeredis.FakeServer) -> None:
     one = worker(server)
     assert not one.refresh()
-    assert {name: frame.height for name, frame in one.frames.items()} == {"users": 0, "devices": 0, "cell_sites": 0}
+    kinds = ("users", "devices", "cell_sites", "agents")
+    assert {name: frame.height for name, frame in one.frames.items()} == dict.fromkeys(kinds, 0)
 
 
 def test_two_workers_see_each_others_records(server: fakeredis.FakeServer) -> None:
@@ -94,7 +95,7 @@ def test_an_empty_redis_is_filled_from_silver_once(server: fakeredis.FakeServer)
     one.warm(rebuild)
     one.refresh()
     assert known(one) == [("35846279", "HMD")]
-    assert sorted(asked) == ["cell_sites", "devices", "users"]
+    assert sorted(asked) == ["agents", "cell_sites", "devices", "users"]
     worker(server).warm(rebuild)
     assert asked.count("devices") == 1
 
