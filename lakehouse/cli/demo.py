@@ -5,29 +5,45 @@ from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
-from lakehouse.cli.account_display import show_account, show_rows
+from lakehouse.cli.account_display import plain_table, show_account, show_rows
+from lakehouse.errors import Retry
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
     from lakehouse.audit.account import Account
+    from sources.generate import Outcome
 
 _WAIT_S = 170.0
-_QUERIES = ("revenue_per_day", "answer_rate_per_city")
+# for what an earlier run left on its way
+_BEFORE_S = 30.0
+_LOOK_S = 1.0
+_QUERIES = (
+    "revenue_per_day",
+    "answer_rate_per_city",
+    "recharge_success_by_method",
+    "support_satisfaction_by_department",
+    "revenue_per_plan_and_brand",
+)
+_COUNTS = ("accepted", "rejected", "duplicates")
 
 
 @click.command("demo")
-@click.option("--events", type=click.IntRange(1), default=200_000, show_default=True, help="Calls to generate.")
+@click.option("--events", type=click.IntRange(1), default=200_000, show_default=True, help="Events of all sources.")
 @click.option("--free-ports", is_flag=True, envvar="LAKEHOUSE_FREE_PORTS", help="See `lakehouse up --help`.")
 @click.pass_context
 def demo_command(context: click.Context, events: int, free_ports: bool) -> None:
-    """Send generated events through the whole line and show what arrives.
+    """Send generated events of five sources through the whole line and show what arrives.
 
-    Starts the stack if it is down. Reference records (subscribers, devices, cell sites) and calls with every class of defect
-    travel Kafka, Faust, bronze and silver, gold, ClickHouse; then every event is accounted for. The stack stays up for
-    exploring; `lakehouse down` ends it. Each run adds new events.
+    Starts the stack if it is down. Reference records (subscribers, devices, cell sites, agents), then calls, text messages,
+    recharges, payments and support cases with every class of defect travel Kafka, Faust, bronze and silver, gold,
+    ClickHouse. What was put in is held against what was found, every event is accounted for, and five dashboard queries
+    are asked. The stack stays up for exploring; `lakehouse down` ends it. Each run adds new events.
+
+    Exit code: 0 if all of it is there, once; 1 if not.
     """
+    from lakehouse.cli.pipeline import wait_for_account
     from lakehouse.cli.stack import up_command
 
     console = Console()
@@ -35,93 +51,117 @@ def demo_command(context: click.Context, events: int, free_ports: bool) -> None:
     console.rule("1  The servers")
     context.invoke(up_command, detach=True, workers=None, free_ports=free_ports, servers_only=False)
     settings.cache_clear()
-    console.rule("2  Calls are published")
-    expected = _publish(console, events)
+    with console.status("what is there already"):
+        before = wait_for_account(_BEFORE_S)
+    console.rule("2  Events of five sources are published")
+    outcome = _publish(console, events)
     published = time.monotonic()
     console.rule("3  They travel to ClickHouse")
-    account = _follow(console, expected)
+    _follow(console)
+    account = wait_for_account(_WAIT_S)
     arrived = time.monotonic()
-    console.rule("4  Every event accounted for")
+    console.rule("4  What was put in, and what was found")
+    equal = _compare(console, outcome, before, account)
+    console.rule("5  The audit")
     show_account(console, account)
-    console.rule("5  What a dashboard asks")
+    console.rule("6  What a dashboard asks")
     _show_queries(console)
-    console.rule("6  How fresh each layer is")
+    console.rule("7  How fresh each layer is")
     _show_freshness(console)
     console.print(
-        f"\n{events:,} calls were in ClickHouse, accounted for, {arrived - published:.0f} s after the last one was published;"
-        f" the demo took {time.monotonic() - started:.0f} s."
+        f"\n{events:,} events were in ClickHouse, accounted for, {arrived - published:.0f} s after the last one was"
+        f" published; the demo took {time.monotonic() - started:.0f} s."
     )
     _show_next(console)
-    context.exit(account.exit_code)
+    context.exit(account.exit_code or (0 if equal else 1))
 
 
-def _publish(console: Console, events: int) -> int:
+def _publish(console: Console, events: int) -> "Outcome":
     from lakehouse.cli.data_display import SendingDisplay
     from sources.generate import Run, run
+    from sources.mix import DEFAULT_MIX, apportion
     from sources.publish import Publisher
 
     with (
-        SendingDisplay({"calls": events}, quiet=False) as display,
+        SendingDisplay(apportion(events, DEFAULT_MIX), quiet=False) as display,
         Publisher(on_progress=display.advance) as publisher,
     ):
-        outcome = run(Run(events=events), publisher)
-    put_in = outcome.sources["calls"]
-    console.print(
-        f"{put_in.produced:,} calls (run {outcome.run_id}): {put_in.accepted:,} good, {put_in.rejected:,} to be rejected,"
-        f" of these {put_in.duplicates:,} duplicates; and {sum(outcome.records.values()):,} reference records"
-    )
-    return put_in.produced
+        outcome = run(Run(events=events, sources=DEFAULT_MIX), publisher)
+    for what, numbers in (
+        ("reference records", outcome.records),
+        ("events", {name: put_in.produced for name, put_in in outcome.sources.items()}),
+    ):
+        said = ", ".join(f"{count:,} {name}" for name, count in numbers.items())
+        console.print(f"{sum(numbers.values()):,} {what}: {said}")
+    console.print(f"run id {outcome.run_id}")
+    return outcome
 
 
-def _follow(console: Console, published: int) -> "Account":
-    """Wait for the account to be complete, telling now and then how far things are."""
-    from lakehouse.audit.open import auditor
-    from lakehouse.errors import Retry
+def _follow(console: Console) -> None:
+    """Wait until nothing waits between the layers, telling now and then how far things are."""
+    from lakehouse.audit.freshness import layers
 
-    until = time.monotonic() + _WAIT_S
+    until, told = time.monotonic() + _WAIT_S, ""
     with console.status("waiting for the first commit") as status:
-        while True:
+        while time.monotonic() < until:
             try:
-                account = auditor(settings()).account()
+                rows = layers()
             except Retry:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(1.0)
+                time.sleep(_LOOK_S)
                 continue
-            calls = account.sources["calls"]
-            if account.exit_code == 0 or time.monotonic() > until:
-                return account
-            arrived = f"{calls.clickhouse or 0:,} calls in ClickHouse, {calls.in_flight:,} in flight"
-            status.update(arrived)
-            if not console.is_terminal:
-                console.print(arrived)
-            time.sleep(2.0)
+            in_kafka = sum(row["waiting"] for row in rows if row["layer"].startswith("silver"))
+            gold, copies = (next(r["waiting"] for r in rows if r["layer"] == name) for name in ("gold", "clickhouse"))
+            if not in_kafka and not gold and not copies:
+                return
+            said = f"{in_kafka:,} wait for silver, {gold:,} for gold" + (", a copy is under way" if copies else "")
+            status.update(said)
+            if not console.is_terminal and said != told:
+                console.print(said)
+            told = said
+            time.sleep(_LOOK_S)
+
+
+def _compare(console: Console, outcome: "Outcome", before: "Account", after: "Account") -> bool:
+    """Show a source's counts as the generator put them in, beside the audit's; whether all are equal."""
+    table = plain_table()
+    table.add_column("source")
+    for count in _COUNTS:
+        table.add_column(f"{count}:\nput in", justify="right")
+        table.add_column("\nfound", justify="right")
+    table.add_column("\nequal", justify="right")
+    all_equal = True
+    for name, put_in in outcome.sources.items():
+        expected = [getattr(put_in, count) for count in _COUNTS]
+        found = [getattr(after.sources[name], count) - getattr(before.sources[name], count) for count in _COUNTS]
+        numbers = [f"{n:,}" for pair in zip(expected, found, strict=True) for n in pair]
+        all_equal = all_equal and expected == found
+        table.add_row(name, *numbers, Text("yes", "green") if expected == found else Text("no", "bold red"))
+    console.print(table)
+    if all_equal:
+        console.print("equal: what the generator put in is what was found", style="bold green")
+    else:
+        console.print("NOT EQUAL: something is wrong, unless others published too", style="bold red")
+    return all_equal
 
 
 def _show_queries(console: Console) -> None:
     from lakehouse.copies.server import Server
-    from lakehouse.gold.engine import Engine
-    from lakehouse.paths import data_folder
+    from lakehouse.paths import data_file
 
     reader = Server(settings(), reader=True)
+    reader.query("select 1")  # what connecting takes is not the first query's time
     for name in _QUERIES:
-        text = (data_folder("clickhouse") / "queries" / f"{name}.sql").read_text()
-        before = time.perf_counter()
+        text = data_file("clickhouse/queries", f"{name}.sql").read_text()
+        began = time.perf_counter()
         names, rows = reader.table(text)
-        took = (time.perf_counter() - before) * 1000
-        show_rows(console, names, rows, f"{text.splitlines()[0].removeprefix('-- ')} (ClickHouse, {took:.0f} ms)")
-    names, reasons = Engine(settings(), source="lakehouse-demo").table(
-        "select code as reason, count(*) as events from silver.calls"
-        " cross join unnest(split(rejection_reason, ', ')) as t (code) where is_rejected"
-        " group by code order by events desc, code limit 8"
-    )
-    show_rows(console, names, reasons, "Top rejection reasons (Trino on silver)")
+        took_ms = (time.perf_counter() - began) * 1000
+        show_rows(console, names, rows, f"{text.splitlines()[0].removeprefix('-- ')} ({took_ms:.0f} ms)")
 
 
 def _show_freshness(console: Console) -> None:
     from lakehouse.audit.freshness import layers
 
-    table = Table()
+    table = plain_table()
     for heading in ("layer", "last", "seconds ago", "waiting"):
         table.add_column(heading, justify="left" if heading in ("layer", "last") else "right")
     for row in layers():
@@ -133,9 +173,10 @@ def _show_freshness(console: Console) -> None:
 def _show_next(console: Console) -> None:
     console.print(
         "\nThe stack stays up. What to try next:\n"
-        '  [bold]lakehouse sql "select brand, count(*) from gold.fact_calls f'
-        ' join gold.dim_device d on d.device_sk = f.from_device_sk group by 1 order by 2 desc"[/bold]\n'
-        "  [bold]lakehouse generate --events 10000 && lakehouse audit --wait 60[/bold]\n"
+        "  [bold]lakehouse sql[/bold]                               a console on all tables\n"
+        "  [bold]lakehouse schemas[/bold]                           tables, grains, columns\n"
+        "  [bold]lakehouse check[/bold]                             is gold what it promises?\n"
+        "  [bold]lakehouse generate --follow --rate 500[/bold]      a live stream, until Ctrl-C\n"
         "  [bold]lakehouse publish calls my-calls.ndjson[/bold]     your own events\n"
         "  [bold]lakehouse status[/bold]                            servers, freshness\n"
         "  [bold]lakehouse down[/bold]                              end it; the data stays\n"
