@@ -248,7 +248,10 @@ def contracts() -> dict[str, Contract]:
             continue  # number_plan.yaml is a list
         if raw.get("source") != path.stem:
             raise UsageError(f"{path}: a contract's file is named after its source, {raw.get('source')!r}")
-        found.append(parse(raw))
+        try:
+            found.append(parse(raw))
+        except KeyError as error:
+            raise UsageError(f"{path}: the word {error} is missing") from None
     _check_references(found)
     found.sort(key=lambda c: (c.is_event, c.source))
     return {c.source: c for c in found}

@@ -8,6 +8,7 @@ from catalog.snapshots import StateReader
 from lakehouse.clock import now
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Builds
+from lakehouse.gold.inspection import Inspector
 from lakehouse.settings import settings
 from streams.contract import contracts
 from streams.topics import Topics
@@ -54,6 +55,24 @@ def layers() -> list[dict[str, Any]]:
     behind = (newest.build_id if newest else 0) - (int(copied[0][0]) if copied else 0)
     rows.append(_row("clickhouse", f"build {copied[0][0] if copied else 0}", at, behind, "builds"))
     return rows
+
+
+def problems() -> list[str]:
+    """What is wrong with gold and its copies, in sentences: tables not up to date, checks that failed.
+
+    Raises:
+        Retry: a server does not answer.
+    """
+    catalog = client.connect(settings())
+    client.ensure_namespaces(catalog)
+    builds = Builds.of(catalog)
+    complete = [b for b in builds.read() if b.results is not None]
+    found = [f"{table}: {reason}" for table, reason in complete[-1].errors.items()] if complete else []
+    for row in Inspector(settings(), catalog, builds).newest():
+        if not row["passed"]:
+            told = row["error"] or f"{row['wrong']:,} against it"
+            found.append(f"{row['table_name']}: not so that {row['says']} ({row['severity']}; {told})")
+    return found
 
 
 def _last_copy() -> list[tuple[Any, ...]]:

@@ -5,6 +5,7 @@ import os
 
 import click
 from rich.console import Console
+from rich.markup import escape
 
 from lakehouse.cli.stack_display import Display, fetch_with_progress, print_layers, print_servers, server_rows
 from lakehouse.settings import settings
@@ -96,5 +97,7 @@ def status_command(as_json: bool) -> None:
         console = Console()
         print_servers(console, status, server_rows(status))
         print_layers(console, status["layers"])
+        for problem in status["problems"]:
+            console.print(f"[red]not right:[/red] {escape(problem)}", soft_wrap=True, highlight=False)
     if status["phase"] != "up":
         raise SystemExit(1)

@@ -10,13 +10,13 @@ from lakehouse.stack.state import FAILED, UP, ServerState, StackState
 
 
 def stack_status() -> dict[str, Any]:
-    """The stack of this folder: `phase`, `data_dir`, `since_s`, `message`, `servers` and `layers`."""
+    """The stack of this folder: `phase`, `data_dir`, `since_s`, `message`, `servers`, `layers` and `problems`."""
     folder = settings().data_dir.absolute()
     now = StackState.read(folder)
     runs = now is not None and now.supervisor.alive()
     if now is None or not runs:
         message = now.message if now and now.phase == "failed" else ""
-        return {"phase": "down", "data_dir": str(folder), "message": message, "servers": [], "layers": []}
+        return {"phase": "down", "data_dir": str(folder), "message": message, "servers": [], "layers": [], "problems": []}
     servers = [_server(one) for one in now.servers]
     phase = now.phase
     if phase == "up" and any(one["state"] not in (UP, "external") for one in servers):
@@ -28,7 +28,8 @@ def stack_status() -> dict[str, Any]:
         "supervisor": {"pid": now.supervisor.pid, "memory_bytes": now.supervisor.memory_bytes()},
         "uptime_s": round(time.time() - now.since),
         "servers": servers,
-        "layers": layers() if phase in ("up", "degraded") else [],
+        "layers": _told("layers") if phase in ("up", "degraded") else [],
+        "problems": _told("problems") if phase in ("up", "degraded") else [],
     }
 
 
@@ -48,11 +49,10 @@ def _server(one: ServerState) -> dict[str, Any]:
     }
 
 
-def layers() -> list[dict[str, Any]]:
-    """Freshness of each layer, as the audit tells it; empty where it has nothing to say."""
+def _told(what: str) -> list[Any]:
+    """What the audit tells of `layers` or `problems`; empty where it has nothing to say."""
     try:
-        freshness = importlib.import_module("lakehouse.audit.freshness")
-        rows: list[dict[str, Any]] = freshness.layers()
+        told: list[Any] = getattr(importlib.import_module("lakehouse.audit.freshness"), what)()
     except (ImportError, LakehouseError):
         return []
-    return rows
+    return told
