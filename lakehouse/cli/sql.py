@@ -82,8 +82,8 @@ def sql_command(
         return
     statements = _statements(query, path, engine)
 
-    from lakehouse.cli.sql_engines import open_session
     from lakehouse.cli.sql_output import destination, format_of
+    from lakehouse.cli.sql_result import open_session
 
     form = "json" if as_json else form or format_of(output)
     if form == "parquet" and output is None and sys.stdout.isatty():
@@ -134,6 +134,6 @@ def _console(engine: str, catalog: str | None, schema: str | None, limit: int) -
 
     if engine == "trino":
         trino_console(settings(), catalog or "iceberg", schema or "gold")
-    from lakehouse.cli.sql_engines import open_session
+    from lakehouse.cli.sql_result import open_session
 
     clickhouse_console(settings(), open_session(engine, settings(), None, schema), limit)

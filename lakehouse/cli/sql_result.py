@@ -11,6 +11,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from lakehouse.settings import Settings
+
 Row = Sequence[Any]
 Told = Callable[[str], None]
 """Called now and then with a few words on how far a query is."""
@@ -44,6 +46,18 @@ class Session(Protocol):
             LakehouseError: it refused; the message is its own, with the position.
         """
         ...
+
+
+def open_session(engine: str, settings: Settings, catalog: str | None = None, schema: str | None = None) -> Session:
+    """A session on `trino` or `clickhouse`; the schema is ClickHouse's database."""
+    # The client of the other engine takes a tenth of a second to load.
+    if engine == "clickhouse":
+        from lakehouse.cli.sql_clickhouse import ClickHouseSession
+
+        return ClickHouseSession(settings, schema)
+    from lakehouse.cli.sql_trino import TrinoSession
+
+    return TrinoSession(settings, catalog, schema)
 
 
 def distinct(names: Sequence[str]) -> list[str]:
@@ -106,3 +120,8 @@ def member_names(value: Any) -> list[str]:
     """The names of the members of one of Trino's rows; none if it is another kind of list, or they have no names."""
     names = getattr(value, "__annotations__", {}).get("names") if isinstance(value, tuple) else None
     return distinct(names) if names and all(names) else []
+
+
+def one_line(text: str) -> str:
+    """A server's message on one line."""
+    return " ".join(text.split())

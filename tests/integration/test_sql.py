@@ -171,6 +171,24 @@ def test_an_error_is_one_sentence_with_the_position_in_the_file(
 
 
 @pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        (
+            "select (1",
+            "Syntax error: failed at the end of the statement. Unmatched parentheses: '(' at position 8 (line 1, col 8)",
+        ),
+        ("select 1 format Vertical", "leave out `format Vertical`; the option --format says"),
+        ("select * from nothing", "Unknown table expression identifier 'nothing'"),
+    ],
+)
+def test_what_clickhouse_says_is_about_the_statement_as_it_was_written(sql: Sql, query: str, sentence: str) -> None:
+    done = sql("--engine", "clickhouse", query)
+    assert done.returncode == 1
+    assert sentence in done.stderr.decode()
+    assert done.stderr.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
     ("engine", "query", "word"),
     [
         ("trino", "select 1 / (x - 900000) from (select a * 1000 + b as x from unnest(sequence(0, 999)) v (a),"
@@ -239,6 +257,20 @@ def test_a_table_of_an_endless_result_ends_soon_and_cancels(sql: Sql, engine: st
     done = sql("--engine", engine, "--limit-rows", "10", ENDLESS[engine].format(mark=mark))
     assert done.returncode == 0
     assert "10 rows shown, at least " in done.stdout.decode()
+    assert eventually(lambda: not running(engine, mark), 5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_reader_that_has_seen_enough_ends_the_query(stack: dict[str, str], engine: str) -> None:
+    mark = f"mark-{time.time_ns()}"
+    command = [*COMMAND, "--engine", engine, "--format", "csv", ENDLESS[engine].format(mark=mark)]
+    process = subprocess.Popen(command, env={**os.environ, **stack}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=30) == 1
+    assert process.stderr is not None
+    assert process.stderr.read() == b""
     assert eventually(lambda: not running(engine, mark), 5)
 
 

@@ -1,4 +1,4 @@
-"""Sessions on Trino and ClickHouse for `lakehouse sql`: results stream, and what is left early is cancelled."""
+"""A session on ClickHouse for `lakehouse sql`: results stream, and what is left early is cancelled."""
 
 import contextlib
 import logging
@@ -9,89 +9,21 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
-import trino
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError, StreamFailureError
 from clickhouse_connect.driver.summary import QuerySummary
-from requests.exceptions import RequestException
-from trino.exceptions import Error, TrinoQueryError
 from urllib3.exceptions import HTTPError
 
-from lakehouse.cli.sql_result import Result, Row, Session, Told
+from lakehouse.cli.sql_result import Result, Row, Told, one_line
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 
-# Rows handed on at once; a page of Trino's is about 1 MB, so more would only wait.
-_BLOCK_ROWS = 1_000
 _CONNECT_S, _ANSWER_S = 5, 24 * 3600
 # An interactive session keeps its database and settings while its user is at lunch.
 _SESSION_S = 3600
-
-
-def open_session(engine: str, settings: Settings, catalog: str | None = None, schema: str | None = None) -> Session:
-    """A session on `trino` or `clickhouse`; the schema is ClickHouse's database."""
-    if engine == "clickhouse":
-        return ClickHouseSession(settings, schema)
-    return TrinoSession(settings, catalog, schema)
-
-
-class TrinoSession:
-    """A session on Trino."""
-
-    def __init__(self, settings: Settings, catalog: str | None = None, schema: str | None = None) -> None:
-        """Connect at the first statement.
-
-        Args:
-            catalog: that unqualified names are of [default: iceberg].
-            schema: that unqualified names are of [default: gold].
-        """
-        url = urlsplit(settings.trino_url)
-        self._url = settings.trino_url
-        self._connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
-            host=url.hostname or "127.0.0.1",
-            port=url.port or 8080,
-            user=settings.trino_user,
-            source="lakehouse-sql",
-            catalog=catalog or "iceberg",
-            schema=schema or "gold",
-            http_scheme=url.scheme or "http",
-            max_attempts=3,
-            request_timeout=60,
-        )
-
-    @contextlib.contextmanager
-    def result(self, sql: str, told: Told) -> Iterator[Result]:
-        """Run a statement; see `Session`."""
-        cursor = self._connection.cursor(stats_callback=lambda stats: told(_trino_state(stats)))
-        try:
-            cursor.execute(sql)
-            columns = cursor.description or ()
-            names, types = [c.name for c in columns], [str(c.type_code) for c in columns]
-            yield Result(names, types, self._blocks(cursor), cursor.update_type or "done")
-        except TrinoQueryError as error:
-            raise LakehouseError(f"Trino: {_one_line(error.message)} ({error.error_name})") from error
-        except (Error, RequestException) as error:
-            raise Retry(
-                f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?"
-            ) from error
-        finally:
-            # Of a query that has ended it does nothing.
-            with contextlib.suppress(Error, RequestException):
-                cursor.cancel()
-
-    @staticmethod
-    def _blocks(cursor: Any) -> Iterator[list[Row]]:
-        while rows := cursor.fetchmany(_BLOCK_ROWS):
-            yield rows
-
-
-def _trino_state(stats: dict[str, Any]) -> str:
-    words = [str(stats.get("state", "")).lower().replace("_", " ")]
-    if stats.get("totalSplits"):
-        words.append(f"{stats['completedSplits']:,} of {stats['totalSplits']:,} splits")
-    if stats.get("processedRows"):
-        words.append(f"{stats['processedRows']:,} rows read")
-    return ", ".join(words)
+_FORMAT = re.compile(r"\bformat\s+\w+$", re.IGNORECASE)
+# The library puts a format after each query; where the parser stops only there, the statement's end is meant.
+_ADDED = re.compile(r"failed at position \d+ \(FORMAT\) \(line \d+, col \d+\): FORMAT Native")
 
 
 class ClickHouseSession:
@@ -132,6 +64,8 @@ class ClickHouseSession:
     @contextlib.contextmanager
     def result(self, sql: str, told: Told) -> Iterator[Result]:
         """Run a statement; see `Session`."""
+        if (clause := _FORMAT.search(sql)) and not _is_insert(sql):
+            raise LakehouseError(f"leave out `{clause[0]}`; the option --format says how a result is written")
         query_id, under_way = str(uuid.uuid4()), False
 
         def rows_of(stream: Any) -> Iterator[Sequence[Row]]:
@@ -197,9 +131,5 @@ def _first_words(sql: str) -> str:
 
 def _clickhouse_sentence(said: str) -> str:
     """The server's own sentence, without the library's words before it and the address after."""
-    said = said.rpartition("DB::Exception: ")[2]
-    return _one_line(re.sub(r" \((for url|version) .*", "", said, flags=re.DOTALL))[:1000]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    said = _ADDED.sub("failed at the end of the statement", said.rpartition("DB::Exception: ")[2])
+    return one_line(re.sub(r" \((for url|version) .*", "", said, flags=re.DOTALL))[:1000]

@@ -1,0 +1,76 @@
+"""A session on Trino for `lakehouse sql`: results stream, and what is left early is cancelled."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import trino
+from requests.exceptions import RequestException
+from trino.exceptions import Error, TrinoQueryError
+
+from lakehouse.cli.sql_result import Result, Row, Told, one_line
+from lakehouse.errors import LakehouseError, Retry
+from lakehouse.settings import Settings
+
+# Rows handed on at once; a page of Trino's is about 1 MB, so more would only wait.
+_BLOCK_ROWS = 1_000
+
+
+class TrinoSession:
+    """A session on Trino."""
+
+    def __init__(self, settings: Settings, catalog: str | None = None, schema: str | None = None) -> None:
+        """Connect at the first statement.
+
+        Args:
+            catalog: that unqualified names are of [default: iceberg].
+            schema: that unqualified names are of [default: gold].
+        """
+        url = urlsplit(settings.trino_url)
+        self._url = settings.trino_url
+        self._connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
+            host=url.hostname or "127.0.0.1",
+            port=url.port or 8080,
+            user=settings.trino_user,
+            source="lakehouse-sql",
+            catalog=catalog or "iceberg",
+            schema=schema or "gold",
+            http_scheme=url.scheme or "http",
+            max_attempts=3,
+            request_timeout=60,
+        )
+
+    @contextlib.contextmanager
+    def result(self, sql: str, told: Told) -> Iterator[Result]:
+        """Run a statement; see `Session`."""
+        cursor = self._connection.cursor(stats_callback=lambda stats: told(_trino_state(stats)))
+        try:
+            cursor.execute(sql)
+            columns = cursor.description or ()
+            names, types = [c.name for c in columns], [str(c.type_code) for c in columns]
+            yield Result(names, types, self._blocks(cursor), cursor.update_type or "done")
+        except TrinoQueryError as error:
+            raise LakehouseError(f"Trino: {one_line(error.message)} ({error.error_name})") from error
+        except (Error, RequestException) as error:
+            raise Retry(
+                f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?"
+            ) from error
+        finally:
+            # Of a query that has ended it does nothing.
+            with contextlib.suppress(Error, RequestException):
+                cursor.cancel()
+
+    @staticmethod
+    def _blocks(cursor: Any) -> Iterator[list[Row]]:
+        while rows := cursor.fetchmany(_BLOCK_ROWS):
+            yield rows
+
+
+def _trino_state(stats: dict[str, Any]) -> str:
+    words = [str(stats.get("state", "")).lower().replace("_", " ")]
+    if stats.get("totalSplits"):
+        words.append(f"{stats['completedSplits']:,} of {stats['totalSplits']:,} splits")
+    if stats.get("processedRows"):
+        words.append(f"{stats['processedRows']:,} rows read")
+    return ", ".join(words)
