@@ -58,7 +58,7 @@ class Cli:
             left = sum(consumer.get_watermark_offsets(part, timeout=20)[1] for part in parts)
             consumer.assign(parts)
             found: list[bytes] = []
-            while len(found) < left and (got := consumer.consume(10_000, timeout=20)):
+            while len(found) < left and (got := consumer.consume(min(10_000, left - len(found)), timeout=20)):
                 found += [message.value() or b"" for message in got]
             return found
         finally:
