@@ -1,13 +1,16 @@
-"""`make bench`: one real worker against a hand-written loop over the same topic of calls, turn by turn, in one run.
+"""`make bench`: one real worker against a hand-written loop over the same topic of calls, turn by turn, in one run; and the
+worker again on as many events of all five sources.
 
 Both read the whole topic each round into tables that are not there yet. README.md says what is measured and how.
 """
 
 import json
+import os
 import signal
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from catalog.snapshots import StateReader
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
 from sources.generate import DEFAULT_DEFECTS, Run, run
+from sources.mix import DEFAULT_MIX
 from sources.publish import Publisher
 from streams.contract import contracts
 from streams.topics import Topics
@@ -95,6 +99,10 @@ class Race:
         return int(_summary(self.client.load_table(_PEER_TABLE)).get(peer.MESSAGES, 0)) >= self.events
 
 
+def _tables(sources: Iterable[str]) -> list[str]:
+    return [f"{layer}.{source}" for source in sources for layer in ("silver", "bronze")]
+
+
 def _complete(reader: StateReader, name: str) -> bool:
     """Whether a table of the line stands at the end of its topic."""
     topic = settings().topic(name.split(".")[1])
@@ -128,12 +136,25 @@ def _summary(table: Table) -> dict[str, str]:
     return snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
 
 
+@contextmanager
+def _topics_of_their_own(prefix: str) -> Iterator[None]:
+    """Within it, event sources have other topics, here and in processes that are started."""
+    names = {name: prefix + name for name, contract in contracts().items() if contract.is_event}
+    os.environ["LAKEHOUSE_TOPICS"] = json.dumps(names)
+    settings.cache_clear()
+    try:
+        yield
+    finally:
+        del os.environ["LAKEHOUSE_TOPICS"]
+        settings.cache_clear()
+
+
 def _publish(plan: Run, only: str) -> None:
     """Generate a run and send of it the events only, or the reference records only."""
 
     class Part(Publisher):
         def send_frame(self, source: str, messages: object) -> None:
-            if (source == "calls") == (only == "events"):
+            if contracts()[source].is_event == (only == "events"):
                 super().send_frame(source, messages)  # type: ignore[arg-type]
 
     with Part() as publisher:
@@ -154,19 +175,28 @@ def bench(events: int, rounds: int, defects: str, say: "report.Say") -> Bench:
         say("reference records")
         _publish(Run(events=1, run_id="bench"), "reference")
         references = [name for name, contract in contracts().items() if not contract.is_event]
+        sources = [name for name, contract in contracts().items() if contract.is_event]
         race.worker("warm", references)
         say(f"publishing {events:,} calls")
         _publish(plan, "events")
+        say(f"publishing {events:,} events of five sources")
+        with _topics_of_their_own("mixed-"):
+            _publish(replace(plan, sources=DEFAULT_MIX), "events")
         done: list[Round] = []
         for number in range(1, rounds + 1):
-            race.drop(["silver.calls", "bronze.calls", _PEER_TABLE])
+            race.drop([*_tables(sources), _PEER_TABLE])
             worker = race.worker(str(number), ["calls"])
-            if worker.rows != events:
-                raise LakehouseError(f"silver.calls holds {worker.rows:,} rows of {events:,} messages")
-            say(f"round {number}: worker  {report.line(worker)}")
+            say(f"round {number}: worker       {report.line(worker)}")
             by_hand = race.by_hand(str(number))
-            say(f"round {number}: by hand {report.line(by_hand)}")
-            done.append(Round(worker, by_hand))
+            say(f"round {number}: by hand      {report.line(by_hand)}")
+            race.drop(_tables(sources))
+            with _topics_of_their_own("mixed-"):
+                mixed = race.worker(f"{number}-mixed", sources)
+            say(f"round {number}: five sources {report.line(mixed)}")
+            for one in (worker, mixed):
+                if one.rows != events:
+                    raise LakehouseError(f"silver holds {one.rows:,} rows of {events:,} messages")
+            done.append(Round(worker, by_hand, mixed))
         return Bench(events, defects, datetime.now(UTC).isoformat(timespec="minutes"), machine, tuning(), done)
 
 

@@ -51,10 +51,11 @@ class Measured:
 
 @dataclass(frozen=True)
 class Round:
-    """A turn of each, one after the other."""
+    """A turn of each, one after the other: calls by the worker, calls by hand, all five sources by the worker."""
 
     worker: Measured
     by_hand: Measured
+    mixed: Measured
 
 
 @dataclass(frozen=True)
@@ -84,18 +85,22 @@ def line(one: Measured) -> str:
     )
 
 
-def ratios(found: Bench, name: str) -> list[float]:
-    """Worker over hand-written loop, round by round."""
-    return [getattr(each.worker, name) / getattr(each.by_hand, name) for each in found.rounds]
+def ratios(found: Bench, name: str, of: str = "worker", over: str = "by_hand") -> list[float]:
+    """One contestant over another, round by round."""
+    return [getattr(getattr(each, of), name) / getattr(getattr(each, over), name) for each in found.rounds]
 
 
 def table(found: Bench) -> str:
     """As Markdown, readable as it is: median of the rounds, least and most behind it."""
-    rows = [["", "worker", "by hand", "ratio"]]
+    rows = [["", "worker", "by hand", "ratio", "five sources", "to calls"]]
     for name, title in _TITLES.items():
-        columns = ([float(getattr(getattr(r, who), name)) for r in found.rounds] for who in ("worker", "by_hand"))
-        rows.append([title, *(_spread(values, 0) for values in columns), _spread(ratios(found, name), 2)])
-    widths = [max(len(row[i]) for row in rows) for i in range(4)]
+        worker, by_hand, mixed = (
+            _spread([float(getattr(getattr(r, who), name)) for r in found.rounds], 0)
+            for who in ("worker", "by_hand", "mixed")
+        )
+        to_calls = _spread(ratios(found, name, "mixed", "worker"), 2)
+        rows.append([title, worker, by_hand, _spread(ratios(found, name), 2), mixed, to_calls])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) + " |" for row in rows]
     lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     said = "".join(f", {name}={value}" for name, value in found.tuning.items())
@@ -110,9 +115,10 @@ def _spread(values: list[float], digits: int) -> str:
 
 
 def to_json(found: Bench) -> dict[str, Any]:
-    """Everything, with the median of the ratios."""
+    """Everything, with the medians of the ratios."""
     middle = {f.name: round(statistics.median(ratios(found, f.name)), 3) for f in fields(Measured)}
-    return {**asdict(found), "ratio": middle}
+    mixed = {f.name: round(statistics.median(ratios(found, f.name, "mixed", "worker")), 3) for f in fields(Measured)}
+    return {**asdict(found), "ratio": middle, "mixed_to_calls": mixed}
 
 
 def write(found: Bench, file: Path = RESULTS) -> Path:

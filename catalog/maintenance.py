@@ -34,3 +34,13 @@ def expire(client: RestCatalog, name: str, spared: Collection[int], clock: Clock
         return len(old)
     except (CommitFailedException, NoSuchTableError, RESTError, RequestException):
         return 0
+
+
+def file_count(client: RestCatalog, name: str) -> int:
+    """Data and delete files of a table as of now; 0 if there is no such table, or the catalog does not tell."""
+    try:
+        snapshot = client.load_table(name).current_snapshot()
+    except (NoSuchTableError, RESTError, RequestException):
+        return 0
+    said = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
+    return int(said.get("total-data-files", 0)) + int(said.get("total-delete-files", 0))

@@ -17,7 +17,7 @@ from types import FrameType
 
 from catalog import client
 from catalog.client import Catalog, describe
-from catalog.maintenance import expire
+from catalog.maintenance import expire, file_count
 from catalog.snapshots import StateReader
 from lakehouse.copies.copy import Change, Copied, Copies, copied_tables
 from lakehouse.copies.server import Server
@@ -26,13 +26,14 @@ from lakehouse.gold.build import GoldBuilder
 from lakehouse.gold.builds import Build, Builds, TableResult
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.inspection import Inspector, Result
-from lakehouse.gold.models import models
+from lakehouse.gold.models import gold, models
 from lakehouse.settings import Settings, settings
 from streams.contract import contracts
 
 log = logging.getLogger("lakehouse.orchestrator")
 _LOOK_S = 0.5  # between two looks at the catalog; a look costs 20 ms
 _TIDY_S = 60.0
+_DIMENSION_FILES = 40
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 
@@ -53,7 +54,8 @@ class Orchestrator:
         states = StateReader(catalog)
         self._settings = now
         self.builds = Builds.of(catalog)
-        self._builder = GoldBuilder(now, self.builds, states, Engine(now), partial(_describe, catalog))
+        self._engine = Engine(now)
+        self._builder = GoldBuilder(now, self.builds, states, self._engine, partial(_describe, catalog))
         self.copies = Copies(Server(now), states)
         self._catalog = catalog
         self._ready = False
@@ -114,6 +116,11 @@ class Orchestrator:
             gone = expire(self._catalog, name, spared)
             if gone:
                 log.info("%s: %d old snapshots forgotten", name, gone)
+        for table in (m.table for m in models().values() if m.kind == "dimension"):
+            # Each merge leaves a few small files, and every fact's load reads them all.
+            if file_count(self._catalog, f"gold.{table}") > _DIMENSION_FILES:
+                self._engine.run(f"alter table {gold(table)} execute optimize")
+                log.info("%s: its files are written together", table)
 
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
         if build is None and time.monotonic() - self._failed_s < _LONGEST_PAUSE_S:
@@ -160,10 +167,10 @@ def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
             orchestrator = orchestrator or Orchestrator(now)
             done = orchestrator.turn()
             pause = _PAUSE_S
+            orchestrator.inspect_if_due()
             if done.build is not None:
                 _report(done)
             else:
-                orchestrator.inspect_if_due()
                 time.sleep(_LOOK_S)
         except Retry as error:
             log.warning("%s; next try in %.0f s", error, pause)

@@ -3,7 +3,7 @@
 from catalog import client
 from catalog.snapshots import StateReader
 from lakehouse.audit.account import Auditor
-from lakehouse.copies.copy import ddl_files
+from lakehouse.copies.copy import Copies
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Builds
 from lakehouse.gold.engine import Engine
@@ -20,7 +20,7 @@ def auditor(now: Settings) -> Auditor:
     catalog = client.connect(now)
     client.ensure_namespaces(catalog)
     server = Server(now)
-    for path in ddl_files():
-        server.run(path.read_text())
+    states = StateReader(catalog)
+    Copies(server, states).create_tables()
     builds = Builds.of(catalog)
-    return Auditor(now, StateReader(catalog), builds, Engine(now, source="lakehouse-audit"), server, Topics(now))
+    return Auditor(now, states, builds, Engine(now, source="lakehouse-audit"), server, Topics(now))

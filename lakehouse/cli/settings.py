@@ -36,4 +36,4 @@ def _text(value: object, show_secrets: bool) -> str:
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
         return secret if show_secrets else ("set" if secret else "")
-    return json.dumps(value) if isinstance(value, dict | list | tuple) else str(value)
+    return json.dumps(value, default=str) if isinstance(value, dict | list | tuple) else str(value)

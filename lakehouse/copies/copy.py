@@ -7,6 +7,7 @@ in the same rows. The statements of a killed process may still run in the server
 """
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -144,7 +145,8 @@ class Copies:
         """Build the table anew beside the old one, by its file, and exchange them."""
         self._drop_beside(table)
         ddl = next(path.read_text() for path in ddl_files() if path.stem == table)
-        self._server.run(ddl.replace(f"gold.{table}", f"gold.{table}{_BESIDE}", 1))
+        named = re.compile(rf"(create\s+table\s+(?:if\s+not\s+exists\s+)?gold\.{table})\b", re.IGNORECASE)
+        self._server.run(named.sub(rf"\1{_BESIDE}", ddl, count=1))
         return self._exchange(table, build_id, self._insert(table + _BESIDE, table + _BESIDE, ""))
 
     def _exchange(self, table: str, build_id: int, rows: int) -> Copied:

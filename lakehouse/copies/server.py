@@ -60,14 +60,19 @@ class Server:
     def _call(self, use: Any) -> Any:
         try:
             return use(self._connected())
+        except OperationalError as error:
+            self._raise_unreachable(error)
         except DatabaseError as error:
             self._raise(error)
-        except (OperationalError, ClickHouseError, OSError) as error:
-            self._client = None
-            raise Retry(
-                f"ClickHouse at {self._settings.clickhouse_url} does not answer ({type(error).__name__});"
-                " is `lakehouse up` running?"
-            ) from error
+        except (ClickHouseError, OSError) as error:
+            self._raise_unreachable(error)
+
+    def _raise_unreachable(self, error: Exception) -> None:
+        self._client = None
+        raise Retry(
+            f"ClickHouse at {self._settings.clickhouse_url} does not answer ({type(error).__name__});"
+            " is `lakehouse up` running?"
+        ) from error
 
     @staticmethod
     def _raise(error: Exception) -> None:

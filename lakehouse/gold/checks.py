@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse.errors import LakehouseError, Retry
+from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.intervals import Interval
 from lakehouse.gold.models import Model
@@ -81,6 +81,9 @@ def full_checks() -> list[Check]:
 def _check(path: Path) -> Check:
     text = path.read_text()
     said = dict(re.findall(r"^-- (severity|for|says): (.*)$", text, re.MULTILINE))
+    missing = {"severity", "for", "says"} - said.keys()
+    if missing:
+        raise UsageError(f"{path} needs a comment line `-- {min(missing)}: …`")
     kinds, _, needs = said["for"].partition(" with ")
     return Check(
         path.stem,

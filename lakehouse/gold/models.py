@@ -132,14 +132,14 @@ def _read() -> tuple[dict[str, Model], dict[str, str]]:
 
 
 def _model(path: Path) -> Model:
-    sql = path.with_suffix(".sql")
     try:
         raw = yaml.safe_load(path.read_text())
-        if raw.get("table") != path.stem or raw.get("kind") not in KINDS or not sql.is_file():
+        sql = data_files(FOLDER, f"{path.stem}.sql")
+        if raw.get("table") != path.stem or raw.get("kind") not in KINDS or not sql:
             raise UsageError(
-                f"{path}: needs `table: {path.stem}`, a kind out of {', '.join(KINDS)}, and {sql.name} beside it"
+                f"{path}: needs `table: {path.stem}`, a kind out of {', '.join(KINDS)}, and {path.stem}.sql beside it"
             )
-        return _parsed(raw, sql.read_text())
+        return _parsed(raw, sql[0].read_text())
     except (yaml.YAMLError, AttributeError) as error:
         raise UsageError(f"{path} is no YAML mapping: {' '.join(str(error).split())}") from error
     except KeyError as error:

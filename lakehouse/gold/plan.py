@@ -67,7 +67,11 @@ class Planner:
         """Facts whose dimensions changed since they last followed them: an earlier build could not do it all."""
         dimensions = {d for followed in last.followed.values() for d in followed}
         now = {d: self._states.state(f"gold.{d}").snapshot_id or 0 for d in dimensions}
-        return {fact for fact, followed in last.followed.items() if any(now[d] != s for d, s in followed.items())}
+        return {
+            fact
+            for fact, followed in last.followed.items()
+            if fact in self._models and any(now[d] != snapshot for d, snapshot in followed.items())
+        }
 
     def _interval(self, source: str, state: TableState, loaded: Mapping[str, tuple[int | None, Offsets]]) -> Interval:
         snapshot, start = loaded.get(source, (None, {}))

@@ -36,8 +36,9 @@ def test_one_command_races_both_on_the_same_topic(tmp_path: Path) -> None:
     (pair,) = found["rounds"]
     assert pair["worker"]["rows"] == found["events"] == 3000
     assert 2_900 < pair["by_hand"]["rows"] < 3000, "lines that are no JSON object are dropped"
+    assert pair["mixed"]["rows"] == 3000
     assert pair["worker"]["commits"] >= 2
-    for who in ("worker", "by_hand"):
+    for who in ("worker", "by_hand", "mixed"):
         assert all(pair[who][name] > 0 for name in ("events_per_s", "cpu_s_per_million", "peak_mb"))
     assert not list(tmp_path.iterdir()), "its folder is gone"
 
