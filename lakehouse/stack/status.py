@@ -16,7 +16,14 @@ def stack_status() -> dict[str, Any]:
     runs = now is not None and now.supervisor.alive()
     if now is None or not runs:
         message = now.message if now and now.phase == "failed" else ""
-        return {"phase": "down", "data_dir": str(folder), "message": message, "servers": [], "layers": [], "problems": []}
+        return {
+            "phase": "down",
+            "data_dir": str(folder),
+            "message": message,
+            "servers": [],
+            "layers": [],
+            "problems": [],
+        }
     servers = [_server(one) for one in now.servers]
     phase = now.phase
     if phase == "up" and any(one["state"] not in (UP, "external") for one in servers):
