@@ -66,7 +66,8 @@ class Decoder:
 
     def __init__(self, contract: Contract) -> None:
         self._contract = contract
-        self._groups = sorted(contract.groups)
+        self._group_names = contract.groups
+        self._groups = sorted(self._group_names)
         paths = ", ".join(f"'{p}'" for p in ["$", *(f'$."{g}"' for g in self._groups)])
         self._names = f"json_keys(j, [{paths}])"
         self._field_of = {path: f.name for path, f in contract.spellings()}
@@ -181,7 +182,7 @@ class Decoder:
             except message.Malformed:
                 malformed.append(row)
                 continue
-            if message.unnamed(members, self._named, self._contract.groups):
+            if message.unnamed(members, self._named, self._group_names):
                 with_unnamed.append(row)
             for f in self._contract.fields:
                 spelling = message.chosen(members, f.paths)
@@ -200,7 +201,7 @@ class Decoder:
             kept: names of fields whose value did not fit its column.
         """
         members = message.parse(raw)
-        left = message.unnamed(members, self._named, self._contract.groups)
+        left = message.unnamed(members, self._named, self._group_names)
         for f in self._contract.fields:
             spelling = message.chosen(members, f.paths) if f.name in kept else None
             if spelling is None:

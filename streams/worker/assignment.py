@@ -163,21 +163,20 @@ class Assignments:
         """Turn what waits of a partition into rows, as few batches as possible, until nothing waits."""
         try:
             while self._pending[tp]:
-                batch, nbytes = _next_of(self._pending[tp])
-                await self._make_rows(tp, batch, nbytes)
+                await self._make_rows(tp, _next_of(self._pending[tp]))
         finally:
             del self._making[tp]
 
-    async def _make_rows(self, tp: TP, batch: RawBatch, nbytes: int) -> None:
+    async def _make_rows(self, tp: TP, batches: list[RawBatch]) -> None:
         name = self._source_of[tp.topic]
         try:
             loop = asyncio.get_running_loop()
-            follows = await loop.run_in_executor(self._rows, self._lines[name].add, batch)
+            follows = await loop.run_in_executor(self._rows, lambda: self._lines[name].add(RawBatch.joined(batches)))
         except Exception as error:
-            log.exception("batch of %s[%d] at %d", tp.topic, tp.partition, batch.first)
+            log.exception("batch of %s[%d] at %d", tp.topic, tp.partition, batches[0].first)
             _leave(f"a batch could not be turned into rows ({error}); a restart reads it again", _EXIT_BROKEN)
         finally:
-            self._waiting[tp] -= nbytes
+            self._waiting[tp] -= sum(batch.nbytes for batch in batches)
             async with self._room:
                 self._room.notify_all()
         if not follows:
@@ -311,11 +310,11 @@ def _leave(why: str, code: int) -> None:
     os._exit(code)
 
 
-def _next_of(pending: deque[RawBatch]) -> tuple[RawBatch, int]:
-    """Take the first batch, with those that follow on it, as one; and the bytes that they had when they came."""
+def _next_of(pending: deque[RawBatch]) -> list[RawBatch]:
+    """Take the first batch, with those that follow on it and may be one with it."""
     taken = [pending.popleft()]
     nbytes = taken[0].nbytes
     while pending and taken[-1].followed_by(pending[0]) and nbytes + pending[0].nbytes <= _JOINED_BYTES:
         taken.append(pending.popleft())
         nbytes += taken[-1].nbytes
-    return RawBatch.joined(taken), nbytes
+    return taken
