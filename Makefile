@@ -16,7 +16,7 @@ setup: .venv/.done ## make the environment and fetch the servers (900 MB once, i
 	$(BIN)/lakehouse fetch
 	@touch $@
 
-demo: setup ## start the stack, send 200,000 calls through the whole line, show what arrives
+demo: setup ## start the stack, send 200,000 events of five sources through the whole line, show what arrives
 	$(BIN)/lakehouse demo
 
 test: setup ## run all tests, on real servers that the tests start and end
@@ -29,8 +29,9 @@ lint: setup ## ruff, mypy --strict, import rules, sizes
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest tests/unit/test_style.py
 
-bench: setup ## one worker against a hand-written loop on a million calls
+bench: setup ## the worker against a hand-written loop, and builds of few events against full ones (10 min)
 	$(BIN)/python -m bench.calls
+	$(BIN)/python -m bench.build
 
 docs: setup ## write the generated reference pages anew
 	$(BIN)/python docs/generate.py

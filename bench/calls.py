@@ -76,10 +76,10 @@ class Race:
         bronze = [name for name in bronze if name.split(".")[1] not in settings().bronze_off]
         with racing(command, self.folder / f"worker-{turn}.log", variables, self.servers) as racer:
             racer.until_assigned(r"\[\d+\] is mine from offset", partitions, _START_LIMIT_S)
-            racer.until(lambda: all(_complete(reader, name) for name in silver), self.limit_s)
+            racer.until(lambda: all(complete(reader, name) for name in silver), self.limit_s)
             # Bronze commits lazily: a worker that ends commits what it holds, so that no waiting is measured.
             racer.leave()
-        late = [name for name in bronze if not _complete(reader, name)]
+        late = [name for name in bronze if not complete(reader, name)]
         if late:
             raise LakehouseError(f"{', '.join(late)} lacks rows after the worker's end; see {self.folder}")
         tables = {name: self.client.load_table(name) for name in [*silver, *bronze]}
@@ -103,7 +103,7 @@ def _tables(sources: Iterable[str]) -> list[str]:
     return [f"{layer}.{source}" for source in sources for layer in ("silver", "bronze")]
 
 
-def _complete(reader: StateReader, name: str) -> bool:
+def complete(reader: StateReader, name: str) -> bool:
     """Whether a table of the line stands at the end of its topic."""
     topic = settings().topic(name.split(".")[1])
     topics = Topics(settings())

@@ -1,13 +1,13 @@
-"""The bench's own servers, in a folder of its own on free ports: Kafka, SeaweedFS with the catalog, Redis.
+"""The benches' own servers, in a folder of their own on free ports: Kafka, SeaweedFS with the catalog, Redis.
 
-Trino and ClickHouse take no part in what is measured, and would take memory and cores from it.
+Trino and ClickHouse take no part in the worker's race, and would take memory and cores from it; the bench of builds has them.
 """
 
 import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from lakehouse.stack.process import end, spawn, tail
 from lakehouse.stack.state import StackState
 
 ROOT = Path(__file__).resolve().parent.parent
-_NEEDED = ("kafka", "seaweedfs", "redis")
+WORKERS_NEED = ("kafka", "seaweedfs", "redis")
+BUILDS_NEED = (*WORKERS_NEED, "trino", "clickhouse")
 _UP_LIMIT_S, _DOWN_LIMIT_S = 180.0, 60.0
 _PREFIX = "LAKEHOUSE_"
 # How the line is tuned may be said from outside. Where servers are may not: the bench drops tables, its own only.
@@ -29,7 +30,7 @@ _TUNING = (
 
 
 @contextmanager
-def own_servers() -> Iterator[Path]:
+def own_servers(needed: Sequence[str] = WORKERS_NEED) -> Iterator[Path]:
     """Run servers while the block lasts; gives their folder, which `settings()` and child processes then use.
 
     The working folder is theirs too meanwhile, so that no `.env` file has a say.
@@ -43,7 +44,7 @@ def own_servers() -> Iterator[Path]:
         try:
             _only_tuning(folder)
             os.chdir(folder)
-            supervisor = spawn([sys.executable, "-m", "bench.servers"], folder / "servers.log", folder, {})
+            supervisor = spawn([sys.executable, "-m", "bench.servers", *needed], folder / "servers.log", folder, {})
             try:
                 _wait_until_up(folder, supervisor.poll)
                 settings.cache_clear()
@@ -89,7 +90,7 @@ def _wait_until_up(folder: Path, ended: Callable[[], int | None]) -> None:
 def main() -> None:
     """The supervisor, a process of its own that ends with the bench."""
     site, servers = launch.prepare(free_ports=True, servers_only=True)
-    launch.run(site, [server for server in servers if server.name in _NEEDED], lambda _now: None)
+    launch.run(site, [server for server in servers if server.name in sys.argv[1:]], lambda _now: None)
 
 
 if __name__ == "__main__":

@@ -58,3 +58,21 @@ def test_ctrl_c_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert not [one for one in running if one.is_running()]
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.stack
+def test_builds_are_timed_against_a_full_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.build", "--facts", "2000", "--events", "300", "--rounds", "1", "--json"],
+        capture_output=True,
+        text=True,
+        timeout=280,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert 0 < found["turns"][0]["rows"] < 300, "accepted ones"
+    assert found["full"]["rows"] > 2000
+    assert found["ratio"] > 0
+    assert not list(tmp_path.iterdir()), "its folder is gone"
