@@ -1,6 +1,6 @@
 """Small tables that record what was done: appended to by whoever saw their newest state, read whole."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -19,21 +19,42 @@ from lakehouse.errors import Fenced
 _FILES = 60
 
 
-class Ledger:
-    """An append-only table of records; an append fails if somebody else appended since it was last read."""
+Records = list[dict[str, Any]]
 
-    def __init__(self, client: RestCatalog, name: str, columns: tuple[Column, ...], doc: str) -> None:
+
+class Ledger:
+    """A table of records that is appended to; an append fails if somebody else appended since it was last read."""
+
+    def __init__(
+        self,
+        client: RestCatalog,
+        name: str,
+        columns: tuple[Column, ...],
+        doc: str,
+        keep: Callable[[Records], Records] = lambda records: records,
+    ) -> None:
+        """Open the table, or create it.
+
+        Args:
+            keep: what is kept of the records when they are written together into one file.
+        """
         self._name = name
+        self._keep = keep
+        self._read: tuple[int | None, Records] = (None, [])
         self._schema = arrow_schema(columns)
         with answering(name):
             self._table: Table = ensure_table(client, name, columns, None, doc)
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self) -> Records:
         """All records as of now, in no order."""
         with answering(self._name):
             self._table.refresh()
-            rows: list[dict[str, Any]] = self._table.scan().to_arrow().to_pylist()
-            return rows
+            snapshot = self._table.current_snapshot()
+            if snapshot is None:
+                return []
+            if self._read[0] != snapshot.snapshot_id:
+                self._read = (snapshot.snapshot_id, self._table.scan().to_arrow().to_pylist())
+            return list(self._read[1])
 
     def append(self, records: Sequence[dict[str, Any]]) -> None:
         """Append records, asserting that the table is as last read.
@@ -51,7 +72,8 @@ class Ledger:
             files = int(told.get("total-data-files", "0"))
             if files >= _FILES:
                 present = self._table.scan().to_arrow().select(self._schema.names).cast(self._schema)
-                rows = pa.concat_tables([present, rows])
+                kept = self._keep(pa.concat_tables([present, rows]).to_pylist())
+                rows = pa.Table.from_pylist(kept, schema=self._schema)
                 transaction.delete("true")
             append = transaction.update_snapshot().merge_append()
             append.append_data_file(data_files.write(self._table, rows, None))

@@ -126,7 +126,7 @@ class Orchestrator:
         if build is None and time.monotonic() - self._failed_s < _LONGEST_PAUSE_S:
             return ()
         complete = [b for b in self.builds.read() if b.results is not None]
-        if not complete or complete[-1].build_id <= self.copies.copied_build():
+        if not complete or complete[-1].build_id == self.copies.copied_build():
             return ()
         known = [m for m in models().values() if m.table in copied_tables()]
         facts = [m.table for m in known if m.kind == "fact"]
@@ -176,8 +176,8 @@ def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
             log.warning("%s; next try in %.0f s", error, pause)
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
-        except LakehouseError as error:
-            log.error("%s; next try in %.0f s", error, _LONGEST_PAUSE_S)
+        except Exception as error:
+            log.error("%s; next try in %.0f s", error, _LONGEST_PAUSE_S, exc_info=not isinstance(error, LakehouseError))
             time.sleep(_LONGEST_PAUSE_S)
             orchestrator = None
 

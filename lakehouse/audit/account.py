@@ -6,7 +6,7 @@ Trino, copies counted by ClickHouse. Nothing here trusts a counter of the progra
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.builds import Build, Builds
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.intervals import between
-from lakehouse.gold.models import Model, gold, models
+from lakehouse.gold.models import Model, broken_models, gold, models
 from lakehouse.settings import Settings
 from streams.contract import Contract, contracts
 from streams.topics import LogRange, Topics
@@ -138,23 +138,35 @@ class Auditor:
         copied = self._copies.copied_build()
         builds = self._builds.read()
         build = next((b for b in builds if b.build_id == copied), None)
-        facts = {m.reads: m for m in models().values() if m.kind == "fact"}
-        result = Account(copied, {}, {}, _problems(builds, copied))
+        facts: dict[str | None, list[Model]] = {}
+        for model in models().values():
+            if model.kind == "fact":
+                facts.setdefault(model.reads, []).append(model)
+        broken = [f"{table} can't be read: {reason}" for table, reason in broken_models().items()]
+        result = Account(copied, {}, {}, list(dict.fromkeys([*broken, *_problems(builds, copied)])))
         with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="audit") as pool:
-            drawn = pool.map(lambda c: self._drawn_up(c, facts.get(c.source), build, copied), contracts().values())
+            drawn = pool.map(lambda c: self._drawn_up(c, facts.get(c.source, []), build, copied), contracts().values())
         for name, account in zip(contracts(), drawn, strict=True):
             kind = result.sources if contracts()[name].is_event and name in facts else result.references
             kind[name] = account
         return result
 
-    def _drawn_up(self, contract: Contract, fact: Model | None, build: Build | None, copied: int) -> SourceAccount:
-        """One source's account: events up to the build, reference records up to what silver has."""
+    def _drawn_up(self, contract: Contract, facts: Sequence[Model], build: Build | None, copied: int) -> SourceAccount:
+        """One source's account: events up to the build, reference records up to what silver has.
+
+        Each fact of a source must hold all that was accepted; the counts shown are those of the first.
+        """
         silver = self._states.state(f"silver.{contract.source}").positions
-        if not contract.is_event or fact is None:
+        if not contract.is_event or not facts:
             return self._source(contract, silver, silver.next)
+        fact, others = facts[0], facts[1:]
         account = self._source(contract, silver, build.end_of(contract.source, fact.table) if build is not None else {})
         account.gold, account.clickhouse = 0, 0 if fact.table in copied_tables() else None
         if build is not None:
+            for other in others:
+                beside = replace(account, amount={c: dict(a) for c, a in account.amount.items()}, problems=[])
+                self._downstream(beside, other, copied)
+                account.problems += [f"{other.table}: {problem}" for problem in beside.problems]
             self._downstream(account, fact, copied)
         return account
 

@@ -93,6 +93,11 @@ class Copies:
         """
         self._end_leftovers()
         newest = changes[-1].build_id
+        if self.copied_build() > newest:
+            log.warning(
+                "the copies tell of build %d, gold of %d: another lake; all are made anew", self.copied_build(), newest
+            )
+            self._server.run("truncate table gold.copies")
         done: list[Copied] = []
         for table in (*dimensions, *facts):
             try:

@@ -9,12 +9,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from catalog.snapshots import StateReader
-from lakehouse.errors import LakehouseError, Retry, UsageError
+from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.builds import Build, Builds, Plan, TableResult, Watermarks
 from lakehouse.gold.checks import build_checks
 from lakehouse.gold.engine import Engine
@@ -75,8 +75,10 @@ class GoldBuilder:
             if plan is None:
                 return None
             build = self._builds.record_plan(builds[-1].build_id + 1 if builds else 1, plan, full)
-        self._carry_out(build, last, progress, resumed)
+        self._carry_out(build, last, progress, resumed, _doubtful(builds))
         self._builds.record_complete(build)
+        if resumed and (full or only):
+            return self.build(progress, only, full, patient)  # what was asked for is still to be done
         return build
 
     def create_tables(self) -> None:
@@ -98,15 +100,28 @@ class GoldBuilder:
             self._engine.run(model.ddl())
             self._created.add(model.table)
 
-    def _carry_out(self, build: Build, last: Build | None, progress: Progress, resumed: bool) -> None:
+    def _carry_out(
+        self,
+        build: Build,
+        last: Build | None,
+        progress: Progress,
+        resumed: bool,
+        doubtful: Mapping[str, Sequence[int]],
+    ) -> None:
         renderer = Renderer(self._settings, self._models, full=build.full)
         known = last.watermarks if last is not None else {}
-        loader = Loader(self._engine, renderer, build, self._describe, known, resumed)
+        loader = Loader(self._engine, renderer, build, self._describe, known, resumed, doubtful)
         run = _Run(build, {table: TableResult(error=reason) for table, reason in broken_models().items()}, progress)
         followed = dict(last.followed) if last is not None else {}
         run.before = {d: self._snapshot(d) for d in {d for own in followed.values() for d in own}}
         self._side_by_side(("generated", "dimension"), run, loader)
         self._see_what_moved(run, followed)
+        for fact in (m for m in self._models.values() if m.kind == "fact" and m.table in known):
+            if histories_of(fact, self._models) and fact.table not in followed and not build.full:
+                run.lagging[fact.table] = (
+                    "an older version loaded it, and did not note which histories its rows follow;"
+                    f" `lakehouse build --full --only {fact.table}` makes it anew"
+                )
         self._side_by_side(("fact",), run, loader)
         build.results = run.results
         build.watermarks = _advanced(last.watermarks if last is not None else {}, build.plan, run.results)
@@ -145,8 +160,10 @@ class GoldBuilder:
         after = dict(before)
         for fact in (m for m in self._models.values() if m.kind == "fact"):
             if (fact.table in run.build.plan or fact.table in before) and fact.table not in run.failed:
-                ready = [d.table for d in histories_of(fact, self._models) if d.table not in run.failed]
-                after[fact.table] = {**before.get(fact.table, {}), **{d: self._snapshot(d) for d in ready}}
+                own = before.get(fact.table, {})
+                histories = [d.table for d in histories_of(fact, self._models)]
+                lasting = {d: own[d] for d in histories if d in run.failed and d in own}
+                after[fact.table] = lasting | {d: self._snapshot(d) for d in histories if d not in run.failed}
         return after
 
     # -- loading -------------------------------------------------------------------------------------------------------
@@ -168,10 +185,10 @@ class GoldBuilder:
                 result.rows = loader.load(model, sorted(failed & {k.dimension for k in model.foreign_keys}))
         except Retry:
             raise
-        except LakehouseError as error:
-            log.error("%s could not be loaded: %s", model.table, error)
+        except Exception as error:  # a file of the operator's can be wrong in any way: it is this table's fault alone
+            log.error("%s could not be loaded: %s", model.table, error, exc_info=not isinstance(error, LakehouseError))
             self._created.discard(model.table)
-            result.error = str(error)
+            result.error = _sentence(error)
         else:
             result.failed_checks = self._check(model, run, loader)
         self._follow(model, run, loader, result)
@@ -182,17 +199,19 @@ class GoldBuilder:
         """What the build's checks say. What is loaded is loaded: a check that can't be run is one that failed."""
         try:
             return loader.check(model, build_checks()) if model.table in run.build.plan else []
-        except UsageError as error:
-            return [str(error)]
+        except Retry:
+            raise
+        except Exception as error:
+            return [f"the checks could not be run: {_sentence(error)}"]
 
     def _follow(self, model: Model, run: "_Run", loader: Loader, result: TableResult) -> None:
         try:
             loader.repoint(model, run.moved.get(model.table, {}), result)
         except Retry:
             raise
-        except LakehouseError as error:
+        except Exception as error:
             log.error("%s could not follow its dimensions: %s", model.table, error)
-            result.lagging = str(error)
+            result.lagging = _sentence(error)
 
 
 @dataclass
@@ -228,6 +247,22 @@ class _Run:
     def concerns(self, table: str) -> bool:
         """Whether there is anything to do for a table."""
         return table not in self.results and (table in self.build.plan or table in self.moved or table in self.lagging)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, LakehouseError) else f"{type(error).__name__}: {error}"
+
+
+def _doubtful(builds: Sequence[Build]) -> dict[str, list[int]]:
+    """By table the builds that could not load it since one last did."""
+    found: dict[str, list[int]] = {}
+    for build in builds:
+        for table, result in (build.results or {}).items():
+            if result.error is not None:
+                found.setdefault(table, []).append(build.build_id)
+            elif table in build.plan:
+                found.pop(table, None)
+    return found
 
 
 def _advanced(before: Watermarks, plan: Plan, results: Mapping[str, TableResult]) -> Watermarks:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Self
 
 from catalog.client import Catalog
-from catalog.ledger import Ledger
+from catalog.ledger import Ledger, Records
 from catalog.offsets import Offsets, Positions
 from catalog.schemas import Column
 from lakehouse.clock import Clock, now
@@ -25,6 +25,7 @@ COLUMNS = (
     ),
 )
 DOC = "Builds of gold: one row when planned, one when complete"
+_BUILDS_KEPT, _BUILDS_KEPT_WHOLE = 1000, 100
 # table -> source -> interval
 Plan = dict[str, dict[str, Interval]]
 # table -> source -> (snapshot read, offsets loaded up to)
@@ -49,6 +50,9 @@ class TableResult:
     failed_checks: list[str] = field(default_factory=list)
     repointed: list[str] = field(default_factory=list)
     moved: int = 0
+
+
+_Result = tuple[dict[str, TableResult], Watermarks, dict[str, dict[str, int]]]
 
 
 @dataclass
@@ -93,24 +97,29 @@ class Builds:
     @classmethod
     def of(cls, catalog: Catalog) -> Self:
         """The record in a catalog."""
-        return cls(Ledger(catalog, "gold.builds", COLUMNS, DOC))
+        return cls(Ledger(catalog, "gold.builds", COLUMNS, DOC, _shortened))
 
     def __init__(self, ledger: Ledger, clock: Clock = now) -> None:
         self._ledger = ledger
         self._clock = clock
+        # what was read before: a turn reads the record twice a second, and it says what it said
+        self._plans: dict[int, Plan] = {}
+        self._results: dict[int, _Result] = {}
 
     def read(self) -> list[Build]:
         """All builds in order."""
         found: dict[int, Build] = {}
         for row in sorted(self._ledger.read(), key=lambda r: (r["build_id"], r["state"] == "complete")):
+            number = row["build_id"]
             if row["state"] == "planned":
-                found[row["build_id"]] = Build(row["build_id"], _load_plan(row["plan"]), row["at"], bool(row["full"]))
+                if number not in self._plans:
+                    self._plans[number] = _load_plan(row["plan"])
+                found[number] = Build(number, self._plans[number], row["at"], bool(row["full"]))
             else:
-                build = found[row["build_id"]]
-                result = json.loads(row["result"])
-                build.results = {name: TableResult(**r) for name, r in result["tables"].items()}
-                build.watermarks = _load_watermarks(result["watermarks"])
-                build.followed = result["followed"]
+                if number not in self._results:
+                    self._results[number] = _load_result(row["result"])
+                build = found[number]
+                build.results, build.watermarks, build.followed = self._results[number]
                 build.completed_at = row["at"]
         return [found[n] for n in sorted(found)]
 
@@ -139,6 +148,30 @@ class Builds:
     ) -> None:
         record = {"build_id": build_id, "state": state, "at": at, "plan": plan, "full": full, "result": result}
         self._ledger.append([record])
+
+
+def _shortened(records: Records) -> Records:
+    """What is kept of old builds: of the newest hundred everything, of the newest thousand what was done, and for ever those in
+    which a check found something wrong. Plans and watermarks are most of a record, and only copies that lag need old ones.
+    """
+    complete = sorted((r for r in records if r["state"] == "complete"), key=lambda r: int(r["build_id"]))
+    newest = complete[-1]["build_id"] if complete else 0
+    wrong = {
+        r["build_id"] for r in complete if any(t["failed_checks"] for t in json.loads(r["result"])["tables"].values())
+    }
+    kept = []
+    for record in records:
+        number = record["build_id"]
+        if number <= newest - _BUILDS_KEPT and number not in wrong:
+            continue
+        if number <= newest - _BUILDS_KEPT_WHOLE:
+            record = dict(record)
+            if record["plan"] is not None:
+                record["plan"] = json.dumps({table: {} for table in json.loads(record["plan"])})
+            if record["result"] is not None:
+                record["result"] = json.dumps({"tables": json.loads(record["result"])["tables"], "watermarks": {}})
+        kept.append(record)
+    return kept
 
 
 def _dump_offsets(offsets: Offsets) -> Any:
@@ -180,6 +213,12 @@ def _load_plan(text: str) -> Plan:
         }
         for table, intervals in json.loads(text).items()
     }
+
+
+def _load_result(text: str) -> _Result:
+    raw = json.loads(text)
+    tables = {name: TableResult(**r) for name, r in raw["tables"].items()}
+    return tables, _load_watermarks(raw["watermarks"]), raw.get("followed", {})
 
 
 def _dump_watermarks(watermarks: Watermarks) -> Any:

@@ -13,6 +13,8 @@ from lakehouse.settings import Settings
 
 _SOURCE = "lakehouse-gold"
 _LEFTOVER_LIMIT_S = 60.0
+# A query is called failed at once when it is killed; a commit that it had just sent may take so long.
+_COMMIT_LIMIT_S = 3.0
 # Trino's own word for a fault that passes by itself. Other faults concern one statement and must not hold up the others.
 _PASSING = frozenset({"INSUFFICIENT_RESOURCES"})
 
@@ -75,8 +77,11 @@ class Engine:
             Retry: one of them does not end.
         """
         deadline = time.monotonic() + _LEFTOVER_LIMIT_S
+        killed = False
         while left := self._running():
-            for query_id in left:
+            # One that is about to commit is not stopped by this any more, and would be told to be gone before it is.
+            for query_id in (q for q, state in left.items() if state != "FINISHING"):
+                killed = True
                 try:
                     self.run(
                         f"call system.runtime.kill_query(query_id => '{query_id}', message => 'its client is gone')"
@@ -86,9 +91,11 @@ class Engine:
             if time.monotonic() > deadline:
                 raise Retry(f"Trino does not end the queries {', '.join(left)}")
             time.sleep(0.2)
+        if killed:
+            time.sleep(_COMMIT_LIMIT_S)
 
-    def _running(self) -> list[str]:
+    def _running(self) -> dict[str, str]:
         mine = (
             f"source = '{self._source}' and state not in ('FINISHED', 'FAILED') and query not like '%runtime.queries%'"
         )
-        return [str(row[0]) for row in self.run(f"select query_id from system.runtime.queries where {mine}")]
+        return {str(q): str(s) for q, s in self.run(f"select query_id, state from system.runtime.queries where {mine}")}

@@ -22,13 +22,21 @@ class Loader:
     """Loads tables."""
 
     def __init__(
-        self, engine: Engine, renderer: Renderer, build: Build, describe: Describe, known: Container[str], resumed: bool
+        self,
+        engine: Engine,
+        renderer: Renderer,
+        build: Build,
+        describe: Describe,
+        known: Container[str],
+        resumed: bool,
+        doubtful: Mapping[str, Sequence[int]],
     ) -> None:
         """Prepare for a build.
 
         Args:
             known: tables that an earlier build loaded.
             resumed: an earlier try of this build may have loaded some.
+            doubtful: by fact the builds that could not load it since one last did: their rows may have come all the same.
         """
         self._engine = engine
         self._renderer = renderer
@@ -36,6 +44,7 @@ class Loader:
         self._describe = describe
         self._known = known
         self._resumed = resumed
+        self._doubtful = doubtful
 
     def load(self, model: Model, waits: Sequence[str]) -> int:
         """Bring a table to the build's end; gives the rows written.
@@ -60,26 +69,36 @@ class Loader:
         """Write the build's rows, once. Rows with its id mean that an earlier try did, whatever it was told."""
         if not self._build.full and all(i.empty for i in self._build.plan[model.table].values()):
             return 0
-        present = self._loaded(model) if self._resumed else 0
+        present = self._loaded(model, self._build.build_id) if self._resumed else 0
         if present:
             return present
         if waits:
             raise LakehouseError(f"waits for {', '.join(waits)}, which could not be loaded")
+        doubtful = self._doubtful.get(model.table, ()) if not self._build.full else ()
+        if doubtful and self._loaded(model, *doubtful):
+            raise LakehouseError(
+                "rows came of a build that was told to have failed, so that the next could double them;"
+                f" `lakehouse build --full --only {model.table}` makes it anew"
+            )
         select = self._select(model)
         insert = f"insert into {gold(model.table)} ({model.column_list})\n{select}"
         try:
             return self._engine.count(model.replacement(select) if self._build.full else insert)
         except Retry:
             raise
-        except LakehouseError:
-            # Refused, or ended after its commit: only the table knows.
-            present = self._loaded(model)
+        except LakehouseError as error:
+            # Refused, or ended after its commit: only the table knows. If it does not tell, the build stays unfinished.
+            try:
+                present = self._loaded(model, self._build.build_id)
+            except LakehouseError as unknown:
+                raise Retry(f"{model.table}: not known whether its rows came ({error}; {unknown})") from error
             if present:
                 return present
             raise
 
-    def _loaded(self, model: Model) -> int:
-        return self._engine.count(f"select count(*) from {gold(model.table)} where build_id = {self._build.build_id}")
+    def _loaded(self, model: Model, *builds: int) -> int:
+        listed = ", ".join(map(str, builds))
+        return self._engine.count(f"select count(*) from {gold(model.table)} where build_id in ({listed})")
 
     def _merge(self, model: Model) -> int:
         """Make the table hold exactly the model's rows for the keys that they name.
@@ -92,9 +111,10 @@ class Loader:
             return self._engine.count(merge_statement(model, self._select(model), None))
         touched = self._renderer.touched(model, key, self._build.plan[model.table])
         keys = [row[0] for row in self._engine.run(f"select {key} from (\n{touched}\n) limit {_NAMED + 1}")]
+        is_text = all(isinstance(k, str) for k in keys)
         if not keys and model.table in self._known:
             return 0
-        if keys and len(keys) <= _NAMED:
+        if keys and is_text and len(keys) <= _NAMED:
             listed = ", ".join(f"({quoted(k)})" for k in keys)
             touched = f"select k as {key} from (values {listed}) as named (k)"
         select = self._select(model, touched=lambda column: touched)

@@ -7,9 +7,10 @@ from catalog.offsets import Offsets
 from catalog.snapshots import StateReader, TableState
 from lakehouse.clock import Clock, now
 from lakehouse.errors import LakehouseError, UsageError
-from lakehouse.gold.builds import Build, Plan
+from lakehouse.gold.builds import Build, Plan, Watermarks
 from lakehouse.gold.intervals import Interval
 from lakehouse.gold.models import Model, sources_of
+from lakehouse.gold.repoint import histories_of
 
 # A table that could not be loaded is not tried again at once, unless others have something new.
 _RETRY_FAILED = timedelta(seconds=30)
@@ -40,17 +41,22 @@ class Planner:
         watermarks = last.watermarks if last is not None and not full else {}
         states: dict[str, TableState] = {}
         plan: Plan = {}
+        moving: set[str] = set()
         for model in self._wanted(only):
             sources = sources_of(model, self._models)
             for source in sources:
                 if source not in states:
                     states[source] = self._states.state(f"silver.{source}")
-            intervals = {s: self._interval(s, states[s], watermarks.get(model.table, {})) for s in sources}
+            loaded = watermarks.get(model.table, {})
+            intervals = {s: self._interval(s, states[s], loaded) for s in sources}
+            if not all(i.empty for i in intervals.values()):
+                moving.add(model.table)
+            for source in self._sources_of_new_facts(model, watermarks).intersection(loaded):
+                intervals[source] = self._interval(source, states[source], {})
             if model.table not in watermarks or not all(i.empty for i in intervals.values()):
                 plan[model.table] = intervals
         if full or (only and plan):
             return plan
-        moving = {t for t, intervals in plan.items() if not all(i.empty for i in intervals.values())}
         moving |= self._must_follow(last) if last is not None else set()
         if last is not None and patient and self._clock() - (last.completed_at or last.planned_at) < _RETRY_FAILED:
             moving -= last.errors.keys()
@@ -67,10 +73,19 @@ class Planner:
         """Facts whose dimensions changed since they last followed them: an earlier build could not do it all."""
         dimensions = {d for followed in last.followed.values() for d in followed}
         now = {d: self._states.state(f"gold.{d}").snapshot_id or 0 for d in dimensions}
+        found = set()
+        for fact in (m for m in self._models.values() if m.table in last.followed):
+            followed = last.followed[fact.table]
+            if any(d.table in followed and now[d.table] != followed[d.table] for d in histories_of(fact, self._models)):
+                found.add(fact.table)
+        return found
+
+    def _sources_of_new_facts(self, dimension: Model, watermarks: Watermarks) -> set[str]:
+        """Sources of which a dimension must look at all events: a fact that was never loaded names keys of its own."""
         return {
-            fact
-            for fact, followed in last.followed.items()
-            if fact in self._models and any(now[d] != snapshot for d, snapshot in followed.items())
+            m.reads
+            for m in self._models.values()
+            if m.reads and m.table not in watermarks and any(k.dimension == dimension.table for k in m.foreign_keys)
         }
 
     def _interval(self, source: str, state: TableState, loaded: Mapping[str, tuple[int | None, Offsets]]) -> Interval:

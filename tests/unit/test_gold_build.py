@@ -9,7 +9,8 @@ from catalog.offsets import PartitionId, Positions
 from catalog.snapshots import TableState
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.build import GoldBuilder
-from lakehouse.gold.builds import Builds
+from lakehouse.gold.builds import Builds, TableResult, _shortened
+from lakehouse.gold.intervals import Interval
 from lakehouse.settings import Settings
 
 P = PartitionId("topic", 0)
@@ -64,8 +65,8 @@ class FakeTrino:
             build = int(sql.rsplit("bigint '", 1)[1].split("'")[0])
             self.loaded[build] = self.loaded.get(build, 0) + 100
         self.after(sql)
-        if sql.startswith("select count(*) from iceberg.gold.fact_calls where build_id = "):
-            return self.loaded.get(int(sql.rsplit("= ", 1)[1]), 0)
+        if sql.startswith("select count(*) from iceberg.gold.fact_calls where build_id in ("):
+            return sum(self.loaded.get(int(n), 0) for n in sql.rsplit("(", 1)[1].rstrip(")").split(", "))
         return 0
 
 
@@ -132,3 +133,73 @@ def test_a_fact_waits_for_its_dimension_and_its_watermark_with_it(builder: GoldB
     assert second is not None
     assert second.errors == {}
     assert trino.loaded == {2: 100}
+
+
+def test_rows_that_came_though_nobody_could_tell_are_not_loaded_again(builder: GoldBuilder, trino: FakeTrino) -> None:
+    trino.after = failing("insert into iceberg.gold.fact_calls", LakehouseError)
+    trino.before = failing("fact_calls where build_id in", LakehouseError)
+    with pytest.raises(Retry):  # the build stays unfinished: the next turn looks first
+        builder.build()
+    trino.before = trino.after = lambda sql: None
+    again = builder.build()
+    assert again is not None
+    assert again.errors == {}
+    assert trino.loaded == {1: 100}
+
+
+def test_rows_that_come_after_their_build_was_given_up_stop_the_next_one(
+    builder: GoldBuilder, trino: FakeTrino
+) -> None:
+    trino.before = failing("insert into iceberg.gold.fact_calls", LakehouseError)
+    first = builder.build()
+    assert first is not None
+    assert set(first.errors) == {"fact_calls"}
+    trino.before = lambda sql: None
+    trino.loaded[1] = 100  # the commit was only held up
+    second = builder.build(patient=False)
+    assert second is not None
+    assert "--full --only fact_calls" in second.errors["fact_calls"]
+    assert trino.loaded == {1: 100}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("select phone_number from (", [[5]]), ("select (", [[None] * 3])],
+    ids=["a key that is no text", "a check that gives null"],
+)
+def test_odd_answers_are_one_tables_fault(
+    builder: GoldBuilder, trino: FakeTrino, monkeypatch: pytest.MonkeyPatch, question: str, answer: list[Any]
+) -> None:
+    run = trino.run
+    monkeypatch.setattr(trino, "run", lambda sql: answer if sql.startswith(question) else run(sql))
+    first = builder.build()
+    assert first is not None
+    assert first.errors == {}
+    assert trino.loaded == {1: 100}
+
+
+def test_what_was_asked_for_follows_a_build_that_was_cut_short(builder: GoldBuilder, trino: FakeTrino) -> None:
+    trino.after = failing("insert into iceberg.gold.fact_calls", Retry)
+    with pytest.raises(Retry):
+        builder.build()
+    trino.after = lambda sql: None
+    done = builder.build(full=True)
+    assert done is not None
+    assert (done.build_id, done.full) == (2, True)
+
+
+def test_old_builds_are_shortened_and_those_with_failed_checks_stay() -> None:
+    ledger = MemoryLedger()
+    builds = Builds(ledger)  # type: ignore[arg-type]
+    interval = Interval("calls", 1, {}, {P: 5})
+    for number in range(1, 1201):
+        build = builds.record_plan(number, {"fact_calls": {"calls": interval}})
+        build.results = {"fact_calls": TableResult(failed_checks=["wrong"] if number == 7 else [])}
+        build.watermarks = {"fact_calls": {"calls": (1, {P: 5})}}
+        builds.record_complete(build)
+    ledger.rows = _shortened(ledger.rows)
+    kept = {b.build_id: b for b in Builds(ledger).read()}  # type: ignore[arg-type]
+    assert sorted(kept) == [7, *range(201, 1201)]
+    assert kept[7].results == {"fact_calls": TableResult(failed_checks=["wrong"])}
+    assert (kept[1100].watermarks, kept[1101].watermarks) == ({}, {"fact_calls": {"calls": (1, {P: 5})}})
+    assert set(kept[300].plan) == {"fact_calls"}
