@@ -26,7 +26,7 @@ from lakehouse.gold.build import GoldBuilder
 from lakehouse.gold.builds import Build, Builds, TableResult
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.inspection import Inspector, Result
-from lakehouse.gold.models import gold, models
+from lakehouse.gold.models import gold, models, reread
 from lakehouse.settings import Settings, settings
 from streams.contract import contracts
 
@@ -164,6 +164,9 @@ def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
     orchestrator: Orchestrator | None = None
     while not stop():
         try:
+            if reread():
+                log.info("gold models were changed; they are read anew")
+                orchestrator = None
             orchestrator = orchestrator or Orchestrator(now)
             done = orchestrator.turn()
             pause = _PAUSE_S

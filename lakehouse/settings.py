@@ -5,6 +5,7 @@ Read from, in this order: the environment (prefix `LAKEHOUSE_`), a `.env` file, 
 embedded stack. The same code runs against compose or production by changing URLs.
 """
 
+import re
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from pydantic_settings import (
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
 )
 
 from lakehouse.errors import UsageError
@@ -138,3 +140,8 @@ def settings() -> Settings:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"LAKEHOUSE_{name.upper()}: {first['msg']}. `lakehouse settings` lists them all.") from None
+    except SettingsError as error:
+        said = re.search(r'field "(\w+)"', str(error))
+        name = said[1] if said else "?"
+        example = '{"calls": "CALL_TOPIC"}' if name == "topics" else '["one", "another"]'
+        raise UsageError(f"LAKEHOUSE_{name.upper()} must be JSON, such as {example}") from None

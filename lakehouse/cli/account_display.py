@@ -31,7 +31,7 @@ _SOURCE_WIDTH = 14  # room for a source's name and blanks
 def show_account(console: Console, account: "Account") -> None:
     """Print the account: counts a source, amounts, the most frequent reasons, problems."""
     everything = {**account.sources, **account.references}
-    console.print(f"Every event accounted for, as of build {account.build_id}", style="bold", highlight=False)
+    console.print(f"The account of every event, as of build {account.build_id}", style="bold", highlight=False)
     _show_counts(console, everything, *_TO_SILVER, closes=False)
     _show_counts(console, everything, *_TO_CLICKHOUSE, closes=True)
     _show_amounts(console, account)

@@ -89,8 +89,12 @@ def _notes(files: list[MessageFile], messages: ResumedMessages, key_field: str |
     """What was left out, or is worth a look."""
     notes = [f"{f.name}: {f.blank_lines:,} blank lines left out" for f in files if f.blank_lines]
     notes += [f"{f.name}: the byte-order mark at its start was left out" for f in files if f.had_mark]
-    if key_field and messages.count and messages.without_key == messages.count:
-        notes.append(f"no message has a member {key_field}: all were sent without a key")
+    if messages.count and messages.without_key == messages.count:
+        member = key_field or "that the key is taken from; --key-field names one"
+        notes.append(
+            f"no message has a member {member}: all were sent without a key, into any partition, where a copy of an event is"
+            " not found to be one"
+        )
     if interrupted and any(f.version is not None for f in files):
         notes.append("the same command goes on from here")
     return notes

@@ -57,6 +57,8 @@ def sql_command(
 ) -> None:
     """Run queries and print the results; at a terminal and without a query, a console.
 
+    It runs as the owner of the tables: statements that change or delete data do so, also in bronze and silver.
+
     \b
     lakehouse sql
     lakehouse sql --engine clickhouse

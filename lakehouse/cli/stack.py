@@ -49,6 +49,7 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
     LAKEHOUSE_DATA_DIR (default .lakehouse) is the folder of data, logs and stack.env: one stack a folder.
     """
     from lakehouse.stack import launch
+    from streams.contract import contracts
 
     if workers is not None:
         os.environ["LAKEHOUSE_WORKERS"] = str(workers)
@@ -56,6 +57,8 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
     console = Console(stderr=True)
     try:
         launch.refuse_second()
+        if not servers_only:
+            contracts()  # one that can't be read is told here, not by a worker that ends
         fetch_with_progress(console)
         site, servers = launch.prepare(free_ports, servers_only)
     except launch.AlreadyUp as already:

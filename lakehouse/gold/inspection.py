@@ -14,7 +14,7 @@ from lakehouse.gold.builds import Build, Builds
 from lakehouse.gold.checks import Finding, find, full_checks
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.intervals import Interval
-from lakehouse.gold.models import Model, models
+from lakehouse.gold.models import Model, broken_models, models
 from lakehouse.gold.render import Renderer
 from lakehouse.settings import Settings
 
@@ -76,6 +76,10 @@ class Inspector:
             Retry: a server does not answer.
         """
         known = models()
+        tables = [name.removeprefix("iceberg.").removeprefix("gold.") for name in tables]
+        broken = [name for name in tables if name in broken_models()]
+        if broken:
+            raise UsageError(f"{broken[0]} can't be read: {broken_models()[broken[0]]}")
         unknown = [name for name in tables if name not in known]
         if unknown:
             raise UsageError(f"no gold table is called {unknown[0]!r}; there are {', '.join(known)}")

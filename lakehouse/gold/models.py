@@ -110,6 +110,20 @@ def broken_models() -> dict[str, str]:
     return _read()[1]
 
 
+def reread() -> bool:
+    """Look whether files of models were changed since they were read, and forget what was read if so."""
+    files = [path for pattern in ("*.yaml", "*.sql") for path in data_files(FOLDER, pattern)]
+    now = tuple((path, path.stat().st_mtime_ns) for path in files)
+    changed = bool(_seen) and _seen[0] != now
+    _seen[:] = [now]
+    if changed:
+        _read.cache_clear()
+    return changed
+
+
+_seen: list[tuple[tuple[Path, int], ...]] = []
+
+
 @cache
 def _read() -> tuple[dict[str, Model], dict[str, str]]:
     found: list[Model] = []
