@@ -145,10 +145,30 @@ class Output:
         console = Console(file=None if self._out is sys.stdout.buffer else io.StringIO())
         if not console.is_terminal:
             console = Console(file=io.StringIO(), width=_WIDE)
-        console.print(rich_table(result.names, shown))
+        if fits(result.names, shown, console.width):
+            console.print(rich_table(result.names, shown))
+        else:
+            for block in blocks(result.names, shown):
+                console.print(block, soft_wrap=True)
         console.print(_closing(len(shown), more, at_least), highlight=False, soft_wrap=True)
         if isinstance(console.file, io.StringIO):
             self._out.write(console.file.getvalue().encode())
+
+
+def fits(names: list[str], rows: list[Row], width: int) -> bool:
+    """Whether a table of these rows can be drawn without cutting a name or a value."""
+    widest = [max([len(name), *(len(value_text(row[i], " ")) for row in rows)]) for i, name in enumerate(names)]
+    return sum(widest) + 3 * len(names) + 1 <= width
+
+
+def blocks(names: list[str], rows: list[Row]) -> Iterator[Text]:
+    """The rows one below the other, a line a column: what a terminal too narrow for a table can show."""
+    widest = max(map(len, names), default=0)
+    for number, row in enumerate(rows, start=1):
+        yield Text(f"row {number}", style="bold")
+        for name, value in zip(names, row, strict=True):
+            shown = Text("null", style="dim") if value is None else Text(value_text(value, " "))
+            yield Text(f"  {name.ljust(widest)}  ", style="dim").append_text(shown)
 
 
 def rich_table(names: list[str], rows: list[Row]) -> Table:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.cli.main import main
-from lakehouse.cli.sql_output import Output, destination, format_of
+from lakehouse.cli.sql_output import Output, blocks, destination, fits, format_of
 from lakehouse.cli.sql_parquet import arrow_type
 from lakehouse.cli.sql_result import Result, distinct, value_json, value_text
 from lakehouse.cli.sql_statements import split_statements
@@ -129,6 +129,15 @@ def test_a_table_shows_the_first_rows_and_counts_the_rest() -> None:
     assert "1000 │" not in said
     assert "1,000 rows shown, 234 more not (--limit-rows 0 shows all" in said
     assert "1,000 rows\n" in written("table", numbers(1000), limit=1000).decode()
+
+
+def test_rows_that_are_wider_than_the_terminal_stand_one_below_the_other() -> None:
+    names, rows = ["id", "a_long_name"], [[1, "x" * 30], [2, None]]
+    assert fits(names, rows, 39)
+    assert not fits(names, rows, 38)
+    assert [line.plain for line in blocks(names, rows)] == [
+        "row 1", "  id           1", "  a_long_name  " + "x" * 30, "row 2", "  id           2", "  a_long_name  null",
+    ]  # fmt: skip
 
 
 def test_a_table_does_not_take_data_for_markup_and_cuts_nothing_where_there_is_no_terminal() -> None:
