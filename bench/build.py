@@ -25,6 +25,7 @@ from catalog.snapshots import StateReader
 from lakehouse.errors import LakehouseError
 from lakehouse.orchestrator import Orchestrator
 from lakehouse.settings import settings
+from lakehouse.stack.line import worker_command
 from lakehouse.stack.process import end, spawn
 from sources.generate import Run, run
 from sources.mix import DEFAULT_MIX
@@ -45,8 +46,7 @@ class Turn:
 
 @contextmanager
 def _worker(folder: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "faust", "-A", "streams.worker.app", "--datadir", str(folder / "faust"), "worker"]
-    process = spawn([*command, "--without-web", "-l", "warn"], folder / "worker.log", folder, {})
+    process = spawn(worker_command(folder / "faust"), folder / "worker.log", folder, {})
     try:
         yield
     finally:

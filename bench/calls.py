@@ -24,9 +24,10 @@ from bench.measure import Racer, racing
 from bench.report import Bench, Measured, Round
 from bench.servers import own_servers, tuning
 from catalog.client import connect
-from catalog.snapshots import StateReader
+from catalog.snapshots import StateReader, summary
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
+from lakehouse.stack.line import worker_command
 from sources.generate import DEFAULT_DEFECTS, Run, run
 from sources.mix import DEFAULT_MIX
 from sources.publish import Publisher
@@ -67,14 +68,12 @@ class Race:
     def worker(self, turn: str, sources: Iterable[str]) -> Measured:
         """One Faust worker, until silver and bronze of these sources hold all of their topics."""
         folder = self.folder / f"faust-{turn}"
-        command = [sys.executable, "-m", "faust", "-A", "streams.worker.app", "--datadir", str(folder), "worker"]
-        command += ["--without-web", "-l", "info"]
         partitions = settings().kafka_partitions * len(contracts())
         variables = {"LAKEHOUSE_CONSUMER_GROUP": f"bench-{turn}"}
         reader = StateReader(self.client)
         silver, bronze = ([f"{layer}.{source}" for source in sources] for layer in ("silver", "bronze"))
         bronze = [name for name in bronze if name.split(".")[1] not in settings().bronze_off]
-        with racing(command, self.folder / f"worker-{turn}.log", variables, self.servers) as racer:
+        with racing(worker_command(folder), self.folder / f"worker-{turn}.log", variables, self.servers) as racer:
             racer.until_assigned(r"\[\d+\] is mine from offset", partitions, _START_LIMIT_S)
             racer.until(lambda: all(complete(reader, name) for name in silver), self.limit_s)
             # Bronze commits lazily: a worker that ends commits what it holds, so that no waiting is measured.
@@ -96,7 +95,7 @@ class Race:
     def _peer_has_read_all(self) -> bool:
         if not self.client.table_exists(_PEER_TABLE):
             return False
-        return int(_summary(self.client.load_table(_PEER_TABLE)).get(peer.MESSAGES, 0)) >= self.events
+        return int(summary(self.client.load_table(_PEER_TABLE)).get(peer.MESSAGES, 0)) >= self.events
 
 
 def _tables(sources: Iterable[str]) -> list[str]:
@@ -122,18 +121,13 @@ def _measured(racer: Racer, events: int, first: list[Table], lazy: list[Table]) 
         servers_cpu_s_per_million=racer.seen.cpu_s_of_servers(everything) * 1e6 / events,
         peak_mb=racer.seen.peak / 1e6,
         commits=sum(len(table.metadata.snapshots) for table in [*first, *lazy]),
-        rows=sum(int(_summary(table).get("total-records", 0)) for table in first),
+        rows=sum(int(summary(table).get("total-records", 0)) for table in first),
     )
 
 
 def _committed_at(table: Table) -> float:
     snapshot = table.current_snapshot()
     return snapshot.timestamp_ms / 1000 if snapshot is not None else 0.0
-
-
-def _summary(table: Table) -> dict[str, str]:
-    snapshot = table.current_snapshot()
-    return snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
 
 
 @contextmanager

@@ -13,12 +13,11 @@ from catalog.client import ensure_table
 from catalog.commit import OneTry
 from catalog.faults import answering
 from catalog.schemas import Column, arrow_schema
+from catalog.snapshots import summary
 from lakehouse.errors import Fenced
 
 # A record is a file: from this many on they are written together as one, so that reading stays quick.
 _FILES = 60
-
-
 Records = list[dict[str, Any]]
 
 
@@ -65,12 +64,7 @@ class Ledger:
         with answering(self._name):
             rows = pa.Table.from_pylist(list(records), schema=self._schema)
             transaction = OneTry(self._table)
-            snapshot = self._table.current_snapshot()
-            told = (
-                snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
-            )
-            files = int(told.get("total-data-files", "0"))
-            if files >= _FILES:
+            if int(summary(self._table).get("total-data-files", 0)) >= _FILES:
                 present = self._table.scan().to_arrow().select(self._schema.names).cast(self._schema)
                 kept = self._keep(pa.concat_tables([present, rows]).to_pylist())
                 rows = pa.Table.from_pylist(kept, schema=self._schema)

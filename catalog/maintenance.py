@@ -7,6 +7,7 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
 from requests.exceptions import RequestException
 
+from catalog.snapshots import summary
 from lakehouse.clock import Clock, now
 
 # Long enough for a query that began on a snapshot, short enough that commits stay quick (85 ms empty, 570 ms at 420).
@@ -39,8 +40,7 @@ def expire(client: RestCatalog, name: str, spared: Collection[int], clock: Clock
 def file_count(client: RestCatalog, name: str) -> int:
     """Data and delete files of a table as of now; 0 if there is no such table, or the catalog does not tell."""
     try:
-        snapshot = client.load_table(name).current_snapshot()
+        said = summary(client.load_table(name))
     except (NoSuchTableError, RESTError, RequestException):
         return 0
-    said = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
     return int(said.get("total-data-files", 0)) + int(said.get("total-delete-files", 0))

@@ -14,6 +14,12 @@ from catalog.offsets import Positions
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+def summary(table: Table) -> dict[str, str]:
+    """What a table's current snapshot says of itself, such as `total-records`; nothing if there is none."""
+    snapshot = table.current_snapshot()
+    return snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
+
+
 @dataclass(frozen=True)
 class TableState:
     """A table as of one snapshot (None: it has none yet)."""

@@ -26,7 +26,7 @@ from lakehouse.gold.build import GoldBuilder
 from lakehouse.gold.builds import Build, Builds, TableResult
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.inspection import Inspector, Result
-from lakehouse.gold.models import gold, models, reread
+from lakehouse.gold.models import forget, gold, models, stamps
 from lakehouse.settings import Settings, settings
 from streams.contract import contracts
 
@@ -162,11 +162,13 @@ def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
     """Take turns until told to stop; wait out what passes, report what does not."""
     pause = _PAUSE_S
     orchestrator: Orchestrator | None = None
+    read = stamps()
     while not stop():
         try:
-            if reread():
+            if (found := stamps()) != read:
                 log.info("gold models were changed; they are read anew")
-                orchestrator = None
+                forget()
+                read, orchestrator = found, None
             orchestrator = orchestrator or Orchestrator(now)
             done = orchestrator.turn()
             pause = _PAUSE_S

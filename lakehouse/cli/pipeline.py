@@ -151,9 +151,11 @@ def wait_for_account(wait_s: float) -> "Account":
     from lakehouse.audit.open import auditor
 
     until = time.monotonic() + wait_s
+    drawing = None
     while True:
         try:
-            account = auditor(settings()).account()
+            drawing = drawing or auditor(settings())
+            account = drawing.account()
             if account.exit_code == 0 or time.monotonic() >= until:
                 return account
         except Retry:

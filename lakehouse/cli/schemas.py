@@ -80,8 +80,7 @@ def tables(wanted: str | None = None) -> list[TableInfo]:
 
     lake = client.connect(settings())
     client.ensure_namespaces(lake)
-    names = sorted((namespace, name) for place in client.NAMESPACES for namespace, name in lake.list_tables(place))
-    ordered = sorted(names, key=lambda n: (client.NAMESPACES.index(n[0]), n[1]))
+    ordered = [(namespace, name) for place in client.NAMESPACES for namespace, name in sorted(lake.list_tables(place))]
     chosen = [
         n for n in ordered if wanted is None or wanted in (n[1], ".".join(n)) or wanted == f"iceberg.{n[0]}.{n[1]}"
     ]
@@ -91,9 +90,10 @@ def tables(wanted: str | None = None) -> list[TableInfo]:
 
 
 def _info(namespace: str, name: str, table: Any) -> TableInfo:
+    from catalog.snapshots import summary
+
     grain, source, keys = _known(namespace, name)
-    snapshot = table.current_snapshot()
-    said = snapshot.summary.additional_properties if snapshot is not None and snapshot.summary is not None else {}
+    said = summary(table)
     rows = int(said.get("total-records", 0)) - int(said.get("total-position-deletes", 0))
     columns = tuple(
         ColumnInfo(f.name, str(f.field_type), keys.get(f.name, ""), f.doc or "") for f in table.schema().fields

@@ -115,7 +115,8 @@ class Copies:
         return done
 
     def _copy_fact(self, table: str, changes: Sequence[Change]) -> Copied | None:
-        newest, recorded = changes[-1].build_id, self._recorded(table)[0]
+        newest = changes[-1].build_id
+        recorded, copied = self._recorded(table)
         if recorded >= newest:
             return None
         later = [change for change in changes if change.build_id > recorded]
@@ -124,14 +125,15 @@ class Copies:
         days = sorted({day for change in later for day in change.days.get(table, ())})
         if recorded and days:
             return self._days_beside(table, recorded, newest, days)
-        if recorded and self._recorded(table)[1] == self._snapshot(table):
-            self._record(table, newest, self._snapshot(table), 0)
+        snapshot = self._snapshot(table)
+        if recorded and copied == snapshot:
+            self._record(table, newest, snapshot, 0)
             return None
         if self._server.query(f"select 1 from gold.{table} where build_id > {recorded} limit 1"):
             log.info("%s: rows beyond build %d were left by a copy that was cut short; they go", table, recorded)
             self._delete(table, f"build_id > {recorded}")
         rows = self._insert(table, table, f"where build_id > {recorded} and build_id <= {newest}")
-        self._record(table, newest, self._snapshot(table), rows)
+        self._record(table, newest, snapshot, rows)
         return Copied(table, rows)
 
     def _days_beside(self, table: str, recorded: int, newest: int, days: Sequence[date]) -> Copied:

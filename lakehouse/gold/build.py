@@ -116,15 +116,10 @@ class GoldBuilder:
         run.before = {d: self._snapshot(d) for d in {d for own in followed.values() for d in own}}
         self._side_by_side(("generated", "dimension"), run, loader)
         self._see_what_moved(run, followed)
-        for fact in (m for m in self._models.values() if m.kind == "fact" and m.table in known):
-            if histories_of(fact, self._models) and fact.table not in followed and not build.full:
-                run.lagging[fact.table] = (
-                    "an older version loaded it, and did not note which histories its rows follow;"
-                    f" `lakehouse build --full --only {fact.table}` makes it anew"
-                )
+        self._see_who_cannot_follow(run, known, followed)
         self._side_by_side(("fact",), run, loader)
         build.results = run.results
-        build.watermarks = _advanced(last.watermarks if last is not None else {}, build.plan, run.results)
+        build.watermarks = _advanced(known, build.plan, run.results)
         build.followed = self._followed(followed, run)
 
     # -- following histories -------------------------------------------------------------------------------------------
@@ -154,6 +149,15 @@ class GoldBuilder:
                 found = known[d.table, since]
                 if found is not None:
                     run.moved.setdefault(fact, {})[d.table] = found
+
+    def _see_who_cannot_follow(self, run: "_Run", known: Watermarks, followed: Collection[str]) -> None:
+        """Find facts that a version of ours loaded which did not note what their rows follow."""
+        for fact in (m for m in self._models.values() if m.kind == "fact" and m.table in known):
+            if histories_of(fact, self._models) and fact.table not in followed and not run.build.full:
+                run.lagging[fact.table] = (
+                    "an older version loaded it, and did not note which histories its rows follow;"
+                    f" `lakehouse build --full --only {fact.table}` makes it anew"
+                )
 
     def _followed(self, before: dict[str, dict[str, int]], run: "_Run") -> dict[str, dict[str, int]]:
         """What each fact's rows follow after the build."""

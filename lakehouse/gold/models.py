@@ -110,18 +110,15 @@ def broken_models() -> dict[str, str]:
     return _read()[1]
 
 
-def reread() -> bool:
-    """Look whether files of models were changed since they were read, and forget what was read if so."""
+def stamps() -> tuple[tuple[Path, int], ...]:
+    """The files that models are read from, each with its time of change: another answer means that they changed."""
     files = [path for pattern in ("*.yaml", "*.sql") for path in data_files(FOLDER, pattern)]
-    now = tuple((path, path.stat().st_mtime_ns) for path in files)
-    changed = bool(_seen) and _seen[0] != now
-    _seen[:] = [now]
-    if changed:
-        _read.cache_clear()
-    return changed
+    return tuple((path, path.stat().st_mtime_ns) for path in files)
 
 
-_seen: list[tuple[tuple[Path, int], ...]] = []
+def forget() -> None:
+    """Read the models anew when they are asked for next."""
+    _read.cache_clear()
 
 
 @cache

@@ -33,6 +33,12 @@ class LineProcess(Server):
         return time.monotonic() - self.started_at > _SETTLED_AFTER_S
 
 
+def worker_command(folder: Path) -> list[str]:
+    """How a Faust worker is started; `folder` is for Faust's own files."""
+    app = ("-A", "streams.worker.app", "--datadir", str(folder))
+    return [sys.executable, "-m", "faust", *app, "worker", "--without-web", "-l", "info"]
+
+
 class Worker(LineProcess):
     """One Faust worker, started as any Faust user starts one."""
 
@@ -49,9 +55,7 @@ class Worker(LineProcess):
 
     def command(self) -> list[str]:
         """Faust's own command line."""
-        folder = self.site.folder_of("faust") / str(self.number)
-        app = ("-A", "streams.worker.app", "--datadir", str(folder))
-        return [sys.executable, "-m", "faust", *app, "worker", "--without-web", "-l", "info"]
+        return worker_command(self.site.folder_of("faust") / str(self.number))
 
     def environment(self) -> dict[str, str]:
         """Its number."""
