@@ -1,6 +1,7 @@
 """Keeping histories short: a commit a second makes 3,600 snapshots an hour, and each commit rewrites what tells of them."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import timedelta
 
 from pyiceberg.catalog.rest import RestCatalog
@@ -37,10 +38,23 @@ def expire(client: RestCatalog, name: str, spared: Collection[int], clock: Clock
         return 0
 
 
-def file_count(client: RestCatalog, name: str) -> int:
-    """Data and delete files of a table as of now; 0 if there is no such table, or the catalog does not tell."""
+@dataclass(frozen=True)
+class Contents:
+    """How big a table is as of now; data and delete files together."""
+
+    files: int = 0
+    rows: int = 0
+    size_bytes: int = 0
+    snapshots: int = 0
+
+
+def contents(client: RestCatalog, name: str) -> Contents:
+    """What a table holds; nothing if there is no such table, or the catalog does not tell."""
     try:
-        said = summary(client.load_table(name))
+        table = client.load_table(name)
     except (NoSuchTableError, RESTError, RequestException):
-        return 0
-    return int(said.get("total-data-files", 0)) + int(said.get("total-delete-files", 0))
+        return Contents()
+    said = summary(table)
+    files = int(said.get("total-data-files", 0)) + int(said.get("total-delete-files", 0))
+    size_bytes = int(said.get("total-files-size", 0))
+    return Contents(files, int(said.get("total-records", 0)), size_bytes, len(table.metadata.snapshots))

@@ -84,3 +84,16 @@ def joined(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:
         else:
             result.append(gap)
     return tuple(result)
+
+
+def between(start: Offsets, end: Offsets) -> str:
+    """A SQL condition on lineage columns: rows from the start offsets (0 where there is none) up to the end offsets."""
+    parts = [_range(p, start.get(p, 0), end[p]) for p in sorted(end) if start.get(p, 0) < end[p]]
+    return f"({' or '.join(parts)})" if parts else "false"
+
+
+def _range(partition: PartitionId, first: int, following: int) -> str:
+    return (
+        f"(kafka_topic_id = '{partition.topic_id}' and kafka_partition = {partition.partition}"
+        f" and kafka_offset >= {first} and kafka_offset < {following})"
+    )

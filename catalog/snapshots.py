@@ -7,9 +7,9 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.table import Table
 
-from catalog.commit import INGESTED_AT, positions
+from catalog.commit import INGESTED_AT, POSITIONS, positions
 from catalog.faults import answering
-from catalog.offsets import Positions
+from catalog.offsets import Offsets, Positions
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,20 +48,21 @@ class StateReader:
         at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
         return TableState(snapshot.snapshot_id, positions(table), at)
 
-    def ingested_since(self, name: str, snapshot_id: int | None) -> datetime | None:
-        """The earliest `ingested_at` of rows committed after a snapshot; None if the history no longer tells."""
+    def ingested_since(self, name: str, offsets: Offsets) -> datetime | None:
+        """The earliest `ingested_at` of rows beyond some offsets; None if the history no longer tells."""
         table = self._load(name)
         snapshot = table.current_snapshot() if table is not None else None
         earliest: list[int] = []
-        while table is not None and snapshot is not None and snapshot.snapshot_id != snapshot_id:
-            said = snapshot.summary.additional_properties.get(INGESTED_AT) if snapshot.summary else None
-            earliest.extend([int(said)] if said else [])
+        while table is not None and snapshot is not None:
+            said = snapshot.summary.additional_properties if snapshot.summary is not None else {}
+            if POSITIONS in said and _within(Positions.loads(said[POSITIONS]).next, offsets):
+                break
+            earliest.extend([int(said[INGESTED_AT])] if INGESTED_AT in said else [])
             parent = snapshot.parent_snapshot_id
             snapshot = table.snapshot_by_id(parent) if parent is not None else None
             if snapshot is None and parent is not None:
                 return None  # expired: what it added is not known
-        reached = (snapshot.snapshot_id if snapshot is not None else None) == snapshot_id
-        return _EPOCH + timedelta(microseconds=min(earliest)) if earliest and reached else None
+        return _EPOCH + timedelta(microseconds=min(earliest)) if earliest else None
 
     def _load(self, name: str) -> Table | None:
         try:
@@ -70,3 +71,8 @@ class StateReader:
                 return table
         except NoSuchTableError:
             return None
+
+
+def _within(positions: Offsets, offsets: Offsets) -> bool:
+    """Whether a snapshot has nothing beyond the offsets."""
+    return all(following <= offsets.get(partition, 0) for partition, following in positions.items())

@@ -11,15 +11,17 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from types import FrameType
 
 from catalog import client
 from catalog.client import Catalog, describe
-from catalog.maintenance import expire, file_count
+from catalog.maintenance import contents, expire
+from catalog.offsets import PartitionId
 from catalog.snapshots import StateReader
 from lakehouse.copies.copy import Change, Copied, Copies, copied_tables
+from lakehouse.copies.rejected import Taken
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.build import GoldBuilder
@@ -118,7 +120,7 @@ class Orchestrator:
                 log.info("%s: %d old snapshots forgotten", name, gone)
         for table in (m.table for m in models().values() if m.kind == "dimension"):
             # Each merge leaves a few small files, and every fact's load reads them all.
-            if file_count(self._catalog, f"gold.{table}") > _DIMENSION_FILES:
+            if contents(self._catalog, f"gold.{table}").files > _DIMENSION_FILES:
                 self._engine.run(f"alter table {gold(table)} execute optimize")
                 log.info("%s: its files are written together", table)
 
@@ -146,7 +148,26 @@ def _change(build: Build) -> Change:
     results = {t: r for t, r in (build.results or {}).items() if not r.error}
     replaced = frozenset(t for t in results if build.full and t in build.plan)
     days = {t: [date.fromisoformat(day) for day in r.repointed] for t, r in results.items() if r.repointed}
-    return Change(build.build_id, replaced, days)
+    return Change(build.build_id, replaced, days, _taken(build))
+
+
+def _taken(build: Build) -> Taken | None:
+    """What gold had of silver after a build: of each source as far as the table that is furthest."""
+    if not build.watermarks:
+        return None  # shortened
+    ends: dict[str, dict[PartitionId, int]] = {}
+    for sources in build.watermarks.values():
+        for source, (_, offsets) in sources.items():
+            known = ends.setdefault(source, {})
+            known.update({p: max(offset, known.get(p, 0)) for p, offset in offsets.items()})
+    since: dict[str, datetime | None] = {}
+    for intervals in build.plan.values():
+        for source, interval in intervals.items():
+            if not interval.empty:
+                earlier = since.get(source, interval.ingested_from)
+                at = interval.ingested_from
+                since[source] = min(earlier, at) if earlier is not None and at is not None else None
+    return Taken(ends, since)
 
 
 @contextmanager

@@ -62,11 +62,18 @@ class Settings(BaseSettings):
     clickhouse_reader: str = Field("reader", description="ClickHouse read-only user for dashboards")
     clickhouse_reader_password: SecretStr = Field(SecretStr(""), description="its password")
 
+    dashboard_url: str = Field("http://127.0.0.1:8050", description="where the dashboard is; `up` serves it there")
+    dashboard_host: str = Field("", description="address it listens on; default that of the URL. 0.0.0.0: see docs")
+    dashboard_hosts: tuple[str, ...] = Field((), description="more names under which browsers may reach it")
+
     commit_interval_s: float = Field(1.0, gt=0, description="seconds between silver commits while events arrive")
     commit_bytes: int = Field(64 * _MIB, gt=0, description="buffered message bytes that start a commit at once")
     bronze_interval_s: float = Field(10.0, gt=0, description="seconds between bronze commits")
     bronze_off: tuple[str, ...] = Field((), description="sources without a bronze table")
     buffer_bytes: int = Field(192 * _MIB, gt=0, description="buffered message bytes at which a worker stops fetching")
+    build_events: int = Field(
+        2_000_000, gt=0, description="events of a source that one build takes; more wait for the next"
+    )
     check_interval_s: float = Field(3600.0, gt=0, description="seconds between full checks of gold by themselves")
     duplicate_window_events: int = Field(2_000_000, gt=0, description="accepted events a partition remembers")
     duplicate_window_s: int = Field(24 * 3600, gt=0, description="seconds of Kafka time a partition remembers")

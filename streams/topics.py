@@ -100,6 +100,26 @@ class Topics:
             raise self._unreachable(error) from None
         return {p: LogRange(bounds[0][p.partition], bounds[1][p.partition]) for p in wanted.values()}
 
+    def members(self, group: str) -> dict[str, list[str]]:
+        """The members of a consumer group by client id, each with its partitions as `topic[partition]`.
+
+        Raises:
+            Retry: Kafka does not answer.
+        """
+        try:
+            told = self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group].result()
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise self._unreachable(error) from None
+        return {
+            member.client_id: sorted(
+                f"{tp.topic}[{tp.partition}]"
+                for tp in (member.assignment.topic_partitions if member.assignment else ())
+            )
+            for member in told.members
+        }
+
     def _unreachable(self, error: KafkaException) -> Retry:
         return Retry(
             f"Kafka does not answer at {self._settings.kafka_bootstrap} ({error.args[0].str()}). "

@@ -10,14 +10,14 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
-from catalog.offsets import Gap, Offsets, PartitionId, Positions
+from catalog.offsets import Gap, Offsets, PartitionId, Positions, between
 from catalog.snapshots import StateReader
 from lakehouse.copies.copy import Copies, copied_tables
+from lakehouse.copies.rejected import TABLE
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.builds import Build, Builds
 from lakehouse.gold.engine import Engine
-from lakehouse.gold.intervals import between
 from lakehouse.gold.models import Model, broken_models, gold, models
 from lakehouse.settings import Settings
 from streams.contract import Contract, contracts
@@ -160,7 +160,8 @@ class Auditor:
         if not contract.is_event or not facts:
             return self._source(contract, silver, silver.next)
         fact, others = facts[0], facts[1:]
-        account = self._source(contract, silver, build.end_of(contract.source, fact.table) if build is not None else {})
+        upto = build.end_of(contract.source, fact.table) if build is not None else {}
+        account = self._source(contract, silver, upto)
         account.gold, account.clickhouse = 0, 0 if fact.table in copied_tables() else None
         if build is not None:
             for other in others:
@@ -168,7 +169,18 @@ class Auditor:
                 self._downstream(beside, other, copied)
                 account.problems += [f"{other.table}: {problem}" for problem in beside.problems]
             self._downstream(account, fact, copied)
+            self._rejected(contract.source, account, upto)
         return account
+
+    def _rejected(self, source: str, account: SourceAccount, upto: Offsets) -> None:
+        """Hold the copy of silver's rejected rows against silver."""
+        if TABLE not in copied_tables() or self._copies.recorded_build(TABLE) < self._copies.copied_build():
+            return  # an older version made the copies; the next build copies them
+        counted = self._server.query(
+            f"select count() from gold.{TABLE} where source = '{source}' and {between({}, upto)}"
+        )
+        if int(counted[0][0]) != account.rejected:
+            account.problems.append(f"{account.rejected} rejected, {counted[0][0]} of them in clickhouse")
 
     def _source(self, contract: Contract, silver: Positions, upto: Offsets) -> SourceAccount:
         name = contract.source

@@ -45,15 +45,22 @@ def build_command(only: tuple[str, ...], full: bool, as_json: bool) -> None:
     from lakehouse.orchestrator import Orchestrator
 
     console = Console(stderr=as_json)
-    done = Orchestrator(settings()).turn(
-        lambda table, r: console.print(_built(table, r), markup=False, highlight=False),
-        lambda copied: console.print(
-            f"  {copied.table:<16} {copied.error or f'{copied.rows:>10,} rows copied'}", markup=False, highlight=False
-        ),
-        only,
-        full,
-        patient=False,
-    )
+    orchestrator = Orchestrator(settings())
+    while True:
+        done = orchestrator.turn(
+            lambda table, r: console.print(_built(table, r), markup=False, highlight=False),
+            lambda copied: console.print(
+                f"  {copied.table:<16} {copied.error or f'{copied.rows:>10,} rows copied'}",
+                markup=False,
+                highlight=False,
+            ),
+            only,
+            full,
+            patient=False,
+        )
+        if full or done.build is None or done.build.most_taken < settings().build_events:
+            break
+        console.print(f"build {done.build.build_id} is complete; more waits, and is built next")
     failed = {
         **(done.build.errors if done.build is not None else {}),
         **{c.table: c.error for c in done.copied if c.error},

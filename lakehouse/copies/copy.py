@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from catalog.snapshots import StateReader
+from lakehouse.copies.rejected import TABLE, Taken, rejected_rows
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.paths import data_files
@@ -42,11 +43,13 @@ class Change:
     Attributes:
         replaced: facts that it made anew.
         days: by fact the days (UTC) of which older rows changed.
+        taken: what it took in of silver; None if the record no longer tells.
     """
 
     build_id: int
     replaced: frozenset[str] = frozenset()
     days: dict[str, list[date]] = field(default_factory=dict)
+    taken: Taken | None = None
 
 
 class Copies:
@@ -58,12 +61,12 @@ class Copies:
         self._lake = catalog_database
 
     def create_tables(self) -> None:
-        """Create the tables that are missing; one that can't be is left to the copy to report.
+        """Create the tables that are missing, and the views over them; one that can't be is left to the copy to report.
 
         Raises:
             Retry: ClickHouse does not answer.
         """
-        for path in ddl_files():
+        for path in [*ddl_files(), *data_files("clickhouse/views", "*.sql")]:
             try:
                 self._server.run(path.read_text())
             except Retry:
@@ -74,6 +77,10 @@ class Copies:
     def copied_build(self) -> int:
         """The newest build of which all copies are there; 0 if none."""
         return self._recorded(ALL)[0]
+
+    def recorded_build(self, table: str) -> int:
+        """The newest build that one copy holds; 0 if it was never made."""
+        return self._recorded(table)[0]
 
     def refresh(
         self,
@@ -99,9 +106,12 @@ class Copies:
             )
             self._server.run("truncate table gold.copies")
         done: list[Copied] = []
-        for table in (*dimensions, *facts):
+        for table in (*dimensions, *facts, TABLE):
             try:
-                copied = self._copy_fact(table, changes) if table in facts else self._copy_dimension(table, newest)
+                if table == TABLE:
+                    copied = self._copy_rejected(changes)
+                else:
+                    copied = self._copy_fact(table, changes) if table in facts else self._copy_dimension(table, newest)
             except Retry:
                 raise
             except LakehouseError as error:
@@ -143,22 +153,47 @@ class Copies:
         self._server.run(f"create table gold.{table}{_BESIDE} clone as gold.{table}")
         self._delete(table + _BESIDE, stale)
         rows = self._insert(table, table + _BESIDE, f"where build_id <= {newest} and ({stale})")
-        return self._exchange(table, newest, rows)
+        return self._exchange(table, newest, rows, self._snapshot(table))
 
     def _copy_dimension(self, table: str, build_id: int) -> Copied | None:
         return None if self._recorded(table)[1] == self._snapshot(table) else self._whole(table, build_id)
 
+    def _copy_rejected(self, changes: Sequence[Change]) -> Copied | None:
+        """Copy the rejected rows of silver that builds took in since; all of them where the record does not go back so far."""
+        newest, recorded = changes[-1], self._recorded(TABLE)[0]
+        if recorded >= newest.build_id or newest.taken is None:
+            return None
+        before = next((change.taken for change in changes if change.build_id == recorded), None)
+        later = [change for change in changes if change.build_id > recorded]
+        taken = [change.taken for change in later if change.taken is not None]
+        whole = before is None or len(taken) < len(later) or any(change.replaced for change in later)
+        if whole:
+            self._make_beside(TABLE)
+        else:
+            self._delete(TABLE, f"build_id > {recorded}")
+        select = rejected_rows(self._lake, newest.build_id, None if whole else before, taken)
+        target = TABLE + _BESIDE if whole else TABLE
+        rows = self._server.run(f"insert into gold.{target} {select}", query_id=_QUERY_ID + TABLE) if select else 0
+        if whole:
+            return self._exchange(TABLE, newest.build_id, rows, 0)
+        self._record(TABLE, newest.build_id, 0, rows)
+        return Copied(TABLE, rows)
+
     def _whole(self, table: str, build_id: int) -> Copied:
         """Build the table anew beside the old one, by its file, and exchange them."""
+        self._make_beside(table)
+        rows = self._insert(table + _BESIDE, table + _BESIDE, "")
+        return self._exchange(table, build_id, rows, self._snapshot(table))
+
+    def _make_beside(self, table: str) -> None:
         self._drop_beside(table)
         ddl = next(path.read_text() for path in ddl_files() if path.stem == table)
         named = re.compile(rf"(create\s+table\s+(?:if\s+not\s+exists\s+)?gold\.{table})\b", re.IGNORECASE)
         self._server.run(named.sub(rf"\1{_BESIDE}", ddl, count=1))
-        return self._exchange(table, build_id, self._insert(table + _BESIDE, table + _BESIDE, ""))
 
-    def _exchange(self, table: str, build_id: int, rows: int) -> Copied:
+    def _exchange(self, table: str, build_id: int, rows: int, snapshot: int) -> Copied:
         self._server.run(f"exchange tables gold.{table} and gold.{table}{_BESIDE}")
-        self._record(table, build_id, self._snapshot(table), rows)
+        self._record(table, build_id, snapshot, rows)
         self._drop_beside(table)
         return Copied(table, rows)
 

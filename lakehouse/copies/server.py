@@ -1,6 +1,7 @@
 """ClickHouse as a client sees it."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -50,6 +51,19 @@ class Server:
         """Column names and rows of a query."""
         result = self._call(lambda c: c.query(sql))
         return list(result.column_names), list(result.result_rows)
+
+    def answer(self, sql: str, parameters: Mapping[str, Any], form: str, limits: Mapping[str, Any]) -> bytes:
+        """The answer to a query as ClickHouse writes it in one of its formats.
+
+        Args:
+            limits: settings of this query, such as max_execution_time.
+        """
+        return bytes(self._call(lambda c: c.raw_query(sql, dict(parameters), settings=dict(limits), fmt=form)))
+
+    def stream(self, sql: str, parameters: Mapping[str, Any], form: str, limits: Mapping[str, Any]) -> IO[bytes]:
+        """As `answer`, to be read in pieces, and closed, by the caller."""
+        found: IO[bytes] = self._call(lambda c: c.raw_stream(sql, dict(parameters), settings=dict(limits), fmt=form))
+        return found
 
     def run(self, sql: str, query_id: str | None = None) -> int:
         """Run a statement; gives the rows it wrote."""

@@ -43,7 +43,7 @@ class GoldBuilder:
         self._describe = describe
         self._models = models()
         self._created: set[str] = set()
-        self._planner = Planner(self._models, states)
+        self._planner = Planner(self._models, states, most=settings.build_events)
 
     def build(
         self,

@@ -86,6 +86,16 @@ class Build:
         found = {name: r.error or r.lagging for name, r in (self.results or {}).items()}
         return {name: reason for name, reason in found.items() if reason}
 
+    @property
+    def most_taken(self) -> int:
+        """Events of one source that it takes, of the table that takes the most."""
+        totals = (
+            sum(max(0, end - i.start.get(p, 0)) for p, end in i.end.items())
+            for intervals in self.plan.values()
+            for i in intervals.values()
+        )
+        return max(totals, default=0)
+
     def end_of(self, source: str, table: str) -> Offsets:
         """How far a table has taken in a source."""
         return self.watermarks.get(table, {}).get(source, (None, {}))[1]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalog.offsets import Offsets, PartitionId
+from catalog.offsets import Offsets, between
 
 
 @dataclass(frozen=True)
@@ -48,16 +48,3 @@ class Interval:
             return f"(select * from iceberg.silver.{self.source} where false)"
         table = f"iceberg.silver.{self.source} for version as of {self.snapshot_id}"
         return f"(select * from {table} where not is_rejected and {condition})"
-
-
-def between(start: Offsets, end: Offsets) -> str:
-    """A SQL condition on lineage columns: rows from the start offsets (0 where there is none) up to the end offsets."""
-    parts = [_range(p, start.get(p, 0), end[p]) for p in sorted(end) if start.get(p, 0) < end[p]]
-    return f"({' or '.join(parts)})" if parts else "false"
-
-
-def _range(partition: PartitionId, first: int, following: int) -> str:
-    return (
-        f"(kafka_topic_id = '{partition.topic_id}' and kafka_partition = {partition.partition}"
-        f" and kafka_offset >= {first} and kafka_offset < {following})"
-    )

@@ -1,9 +1,10 @@
 """What a build will do: of each silver table one snapshot, and what each gold table has not taken in of it yet."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
-from catalog.offsets import Offsets
+from catalog.offsets import Offsets, Positions
 from catalog.snapshots import StateReader, TableState
 from lakehouse.clock import Clock, now
 from lakehouse.errors import LakehouseError, UsageError
@@ -19,9 +20,16 @@ _RETRY_FAILED = timedelta(seconds=30)
 class Planner:
     """Plans builds."""
 
-    def __init__(self, models: Mapping[str, Model], states: StateReader, clock: Clock = now) -> None:
+    def __init__(
+        self, models: Mapping[str, Model], states: StateReader, clock: Clock = now, most: int | None = None
+    ) -> None:
+        """Args:
+        most: events of a source that one build takes; what is beyond is left to the next. An engine that must hold a night's
+            backlog in its writers runs out of memory, and the same build, tried again, would for ever.
+        """
         self._models = models
         self._states = states
+        self._most = most
         self._clock = clock
 
     def plan(
@@ -42,17 +50,21 @@ class Planner:
         states: dict[str, TableState] = {}
         plan: Plan = {}
         moving: set[str] = set()
-        for model in self._wanted(only):
-            sources = sources_of(model, self._models)
-            for source in sources:
-                if source not in states:
-                    states[source] = self._states.state(f"silver.{source}")
+        wanted = self._wanted(only)
+        for source in {s for model in wanted for s in sources_of(model, self._models)}:
+            states[source] = self._states.state(f"silver.{source}")
+        ends = {s: {} if full else self._ends(s, states[s], wanted, watermarks) for s in states}
+        for model in wanted:
             loaded = watermarks.get(model.table, {})
-            intervals = {s: self._interval(s, states[s], loaded) for s in sources}
+            sources = sources_of(model, self._models)
+            intervals = {
+                s: self._interval(s, states[s], self._end(model, states[s], ends[s]), loaded.get(s, (None, {}))[1])
+                for s in sources
+            }
             if not all(i.empty for i in intervals.values()):
                 moving.add(model.table)
             for source in self._sources_of_new_facts(model, watermarks).intersection(loaded):
-                intervals[source] = self._interval(source, states[source], {})
+                intervals[source] = replace(intervals[source], start={}, ingested_from=None)
             if model.table not in watermarks or not all(i.empty for i in intervals.values()):
                 plan[model.table] = intervals
         if full or (only and plan):
@@ -88,13 +100,42 @@ class Planner:
             if m.reads and m.table not in watermarks and any(k.dimension == dimension.table for k in m.foreign_keys)
         }
 
-    def _interval(self, source: str, state: TableState, loaded: Mapping[str, tuple[int | None, Offsets]]) -> Interval:
-        snapshot, start = loaded.get(source, (None, {}))
+    def _ends(
+        self, source: str, state: TableState, wanted: Collection[Model], watermarks: Watermarks
+    ) -> dict[str, Offsets]:
+        """How far this build takes each fact of a source."""
+        facts = [m.table for m in wanted if m.kind == "fact" and m.reads == source]
+        loaded = {table: watermarks.get(table, {}).get(source, (None, {}))[1] for table in facts}
+        return {
+            table: _bounded({**state.positions.start, **loaded[table]}, state.positions, self._most) for table in facts
+        }
+
+    def _end(self, model: Model, state: TableState, ends: Mapping[str, Offsets]) -> Offsets:
+        """How far it takes a table: a dimension as far as the facts, so that it knows each of their keys."""
+        if not ends:
+            return state.positions.next
+        if model.table in ends:
+            return ends[model.table]
+        return {p: max(end.get(p, 0) for end in ends.values()) for p in state.positions.next}
+
+    def _interval(self, source: str, state: TableState, end: Offsets, start: Offsets) -> Interval:
         for partition, offset in start.items():
             if state.positions.next.get(partition, 0) < offset:
                 raise LakehouseError(
                     f"silver.{source} went back: gold has its offsets up to {offset} of {partition}. Somebody rolled the"
                     " table back; `lakehouse build --full` makes gold anew from it."
                 )
-        since = self._states.ingested_since(f"silver.{source}", snapshot) if state.snapshot_id != snapshot else None
-        return Interval(source, state.snapshot_id, dict(start), dict(state.positions.next), since)
+        reached = {p: max(offset, start.get(p, 0)) for p, offset in end.items()}
+        new = reached != start
+        since = self._states.ingested_since(f"silver.{source}", start) if new else None
+        return Interval(source, state.snapshot_id, dict(start), reached, since)
+
+
+def _bounded(start: Offsets, positions: Positions, most: int | None) -> Offsets:
+    """Ends that leave `most` events in all at the greatest, each partition its share of what waits there."""
+    waiting = {p: max(0, offset - start.get(p, 0)) for p, offset in positions.next.items()}
+    total = sum(waiting.values())
+    if most is None or total <= most:
+        return dict(positions.next)
+    # rounded up, so that every partition with something new moves
+    return {p: offset - waiting[p] + -(-waiting[p] * most // total) for p, offset in positions.next.items()}

@@ -89,9 +89,14 @@ def test_a_batch_of_markers_alone_moves_the_table_on() -> None:
     assert [(g.first, g.next, g.lost) for g in silver.positions().gaps[P0]] == [(3, 5, False)]
 
 
-def test_an_expired_history_tells_no_earliest_time() -> None:
+def test_a_history_tells_since_when_rows_beyond_some_offsets_came_until_it_is_expired() -> None:
+    partition = PartitionId("t" * 22, 0)
+
     def snapshot(number: int, parent: int | None) -> Any:
-        said = {"lakehouse.ingested-at": str(number * 1_000_000)}
+        said = {
+            "lakehouse.ingested-at": str(number * 1_000_000),
+            "lakehouse.positions": Positions(next={partition: number * 10}).dumps(),
+        }
         return SimpleNamespace(
             snapshot_id=number, parent_snapshot_id=parent, summary=SimpleNamespace(additional_properties=said)
         )
@@ -109,11 +114,17 @@ def test_an_expired_history_tells_no_earliest_time() -> None:
     whole = {1: snapshot(1, None), 2: snapshot(2, 1), 3: snapshot(3, 2)}
     expired = {number: whole[number] for number in (2, 3)}
 
-    def since(kept: dict[int, Any], number: int | None) -> datetime | None:
+    def since(kept: dict[int, Any], offset: int) -> datetime | None:
         client: Any = SimpleNamespace(load_table=lambda name: Table(kept))
-        return StateReader(client).ingested_since("silver.calls", number)
+        return StateReader(client).ingested_since("silver.calls", {partition: offset} if offset else {})
 
-    assert since(whole, None) == datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
-    assert since(whole, 2) == datetime(1970, 1, 1, 0, 0, 3, tzinfo=UTC)
-    assert since(expired, None) is None
-    assert since(expired, 1) is None
+    def second(number: int) -> datetime:
+        return datetime(1970, 1, 1, 0, 0, number, tzinfo=UTC)
+
+    assert since(whole, 0) == second(1)
+    assert since(whole, 20) == second(3)
+    assert since(whole, 15) == second(2)  # a build that took half of what the second commit brought
+    assert since(whole, 30) is None
+    assert since(expired, 20) == second(3)
+    assert since(expired, 15) is None
+    assert since(expired, 0) is None

@@ -38,7 +38,7 @@ class States:
         positions = Positions(next={P: self.calls}) if name == "silver.calls" else Positions()
         return TableState(1 if name == "silver.calls" else None, positions, None)
 
-    def ingested_since(self, name: str, snapshot_id: int | None) -> None:
+    def ingested_since(self, name: str, offsets: dict[PartitionId, int]) -> None:
         return None
 
 
@@ -186,6 +186,19 @@ def test_what_was_asked_for_follows_a_build_that_was_cut_short(builder: GoldBuil
     done = builder.build(full=True)
     assert done is not None
     assert (done.build_id, done.full) == (2, True)
+
+
+def test_a_backlog_is_taken_in_several_builds(trino: FakeTrino, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(States, "calls", 250)
+    settings = Settings(_env_file=None, build_events=100)  # type: ignore[call-arg]
+    builder = GoldBuilder(settings, Builds(MemoryLedger()), States(), trino, lambda table, docs: None)  # type: ignore[arg-type]
+    ends = []
+    while build := builder.build():
+        ends.append(build.watermarks["fact_calls"]["calls"][1][P])
+        assert build.watermarks["dim_user"]["calls"] == build.watermarks["fact_calls"]["calls"]
+        assert build.most_taken == min(100, 250 - (len(ends) - 1) * 100)
+    assert ends == [100, 200, 250]
+    assert trino.loaded == {1: 100, 2: 100, 3: 100}
 
 
 def test_old_builds_are_shortened_and_those_with_failed_checks_stay() -> None:

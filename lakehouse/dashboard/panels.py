@@ -1,0 +1,152 @@
+"""Answers for panels: one query a panel, and one for the period before it."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from lakehouse.copies.server import Server
+from lakehouse.dashboard.model import Cube, Model, Page, Panel
+from lakehouse.dashboard.query import (
+    Query,
+    Scope,
+    count_query,
+    needs_money,
+    panel_query,
+    rows_query,
+    values_query,
+)
+from lakehouse.errors import UsageError
+
+# Numbers stay numbers, decimals keep their digits as text; a panel that is not there after 20 s is of no use.
+_LIMITS = {
+    "output_format_json_quote_64bit_integers": 0,
+    "output_format_json_quote_decimals": 1,
+    "output_format_json_quote_denormals": 0,
+    "max_execution_time": 20,
+}
+_EXPORT_LIMITS = {"max_execution_time": 60, "max_result_rows": 1_000_000, "result_overflow_mode": "throw"}
+FORMATS = {"csv": ("CSVWithNames", "text/csv; charset=utf-8"), "parquet": ("Parquet", "application/vnd.apache.parquet")}
+_PIECE_BYTES = 1 << 20
+_MONEY_KEPT_S = 60.0
+_MONEY = "select currency from gold.{fact} group by currency order by count() desc, currency limit 1"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Columns and rows of a query, and the milliseconds that it took."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+    took_ms: float
+
+
+class Panels:
+    """Asks ClickHouse as its read-only user."""
+
+    def __init__(self, server: Server, model: Model) -> None:
+        self._server = server
+        self.model = model
+        self._money: tuple[float, str] = (0.0, "")
+
+    def page(self, name: str) -> Page:
+        """A page by name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if name not in self.model.pages:
+            raise UsageError(f"there is no page {name!r}; there are {', '.join(self.model.pages)}")
+        return self.model.pages[name]
+
+    def panel(self, page: str, name: str) -> Panel:
+        """A panel by page and name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for panel in self.page(page).panels:
+            if panel.name == name:
+                return panel
+        raise UsageError(f"the page {page} has no panel {name!r}")
+
+    def cube(self, name: str) -> Cube:
+        """A cube by name.
+
+        Raises:
+            UsageError: there is none.
+        """
+        if name not in self.model.cubes:
+            raise UsageError(f"there is no cube {name!r}; there are {', '.join(self.model.cubes)}")
+        return self.model.cubes[name]
+
+    def with_money(self, panel: Panel, scope: Scope) -> Scope:
+        """The scope with a currency, where amounts are added: the chosen one, or the most frequent."""
+        if scope.money or not needs_money(self.model, [self.model.kpis[k] for k in panel.kpis]):
+            return scope
+        return replace(scope, money=self._usual_money())
+
+    def _usual_money(self) -> str:
+        at, currency = self._money
+        if not currency or time.monotonic() - at > _MONEY_KEPT_S:
+            for fact in ("fact_calls", "fact_payment"):
+                rows = self._server.query(_MONEY.format(fact=fact))
+                if rows:
+                    self._money = (time.monotonic(), str(rows[0][0]))
+                    return self._money[1]
+        return currency
+
+    def answer(self, panel: Panel, scope: Scope, compare: bool) -> dict[str, Any]:
+        """Rows of a panel, and of the period before where `compare` asks for it.
+
+        Raises:
+            Retry: ClickHouse does not answer.
+            LakehouseError: it refuses, say a query that took too long.
+        """
+        scope = self.with_money(panel, scope)
+        present = self.ask(panel_query(self.model, panel, scope))
+        told: dict[str, Any] = {
+            "columns": present.columns,
+            "rows": present.rows,
+            "took_ms": round(present.took_ms, 1),
+            "money": scope.money,
+            "ignored": scope.ignored(self.model.cubes[panel.cube]),
+            "from": scope.start.timestamp(),
+            "to": scope.end.timestamp(),
+            "bucket_minutes": scope.bucket_minutes,
+        }
+        if compare:
+            told["before"] = self.ask(panel_query(self.model, panel, scope.before)).rows
+            told["before_from"] = scope.before.start.timestamp()
+        return told
+
+    def rows(self, cube: Cube, scope: Scope, offset: int) -> dict[str, Any]:
+        """A piece of the rows behind the figures, and how many there are."""
+        found = self.ask(rows_query(cube, scope, offset=offset))
+        total = self.ask(count_query(cube, scope)).rows[0][0]
+        return {"columns": found.columns, "rows": found.rows, "total": total, "ignored": scope.ignored(cube)}
+
+    def values(self, cube: Cube, dimension: str, scope: Scope) -> list[list[Any]]:
+        """Values of a filter with their numbers of rows, under the other filters."""
+        return self.ask(values_query(cube, dimension, scope)).rows
+
+    def ask(self, query: Query) -> Answer:
+        """Run one query."""
+        began = time.perf_counter()
+        raw = self._server.answer(query.sql, query.parameters, "JSONCompact", _LIMITS)
+        told = orjson.loads(raw)
+        took = (time.perf_counter() - began) * 1000
+        return Answer([column["name"] for column in told["meta"]], told["data"], took)
+
+    def export(self, query: Query, form: str) -> Iterator[bytes]:
+        """A query's whole answer in pieces, as CSV or Parquet."""
+        stream = self._server.stream(query.sql, query.parameters, FORMATS[form][0], _EXPORT_LIMITS)
+        return _pieces(stream)
+
+
+def _pieces(stream: Any) -> Iterator[bytes]:
+    with stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece

@@ -1,0 +1,82 @@
+"""What a viewer chose, from the address of a page: time range, filters, activity window, currency."""
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from lakehouse.clock import now
+from lakehouse.dashboard.model import Model
+from lakehouse.dashboard.query import Scope
+from lakehouse.errors import UsageError
+
+DEFAULT_RANGE = "7d"
+FILTER = "f."
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_LONGEST = timedelta(days=3700)
+_VALUES = 1000
+
+
+def scope_of(parameters: Iterable[tuple[str, str]], model: Model, zone: str) -> Scope:
+    """The scope of an address.
+
+    `range` is 90m, 24h or 7d up to now; or `from` and `to` are seconds since 1970 or ISO 8601. `f.<dimension>` may be repeated.
+    `window` is the activity window in days.
+
+    Raises:
+        UsageError: something can't be read, or names no dimension.
+    """
+    known = {name for cube in model.cubes.values() for name in cube.dimensions}
+    filters: dict[str, list[str]] = {}
+    said: dict[str, str] = {}
+    for name, value in parameters:
+        if not name.startswith(FILTER):
+            said[name] = value
+            continue
+        dimension = name.removeprefix(FILTER)
+        if dimension not in known:
+            raise UsageError(f"there is nothing called {dimension!r} to filter by")
+        filters.setdefault(dimension, []).append(value)
+    if sum(map(len, filters.values())) > _VALUES:
+        raise UsageError(f"more than {_VALUES} values to filter by")
+    start, end = _range(said)
+    chosen = filters.get("currency", [])
+    return Scope(
+        start,
+        end,
+        {name: tuple(values) for name, values in filters.items()},
+        _window(said.get("window", "30")),
+        chosen[0] if len(chosen) == 1 else "",
+        zone,
+    )
+
+
+def _range(said: dict[str, str]) -> tuple[datetime, datetime]:
+    if "from" in said or "to" in said:
+        end = _instant(said["to"]) if said.get("to") else now()
+        start = _instant(said["from"]) if said.get("from") else end - timedelta(days=7)
+    else:
+        text = said.get("range") or DEFAULT_RANGE
+        found = re.fullmatch(r"(\d{1,5})([mhd])", text)
+        if not found or int(found[1]) == 0:
+            raise UsageError(f"a range is such as 90m, 24h or 7d, not {text!r}")
+        end = now()
+        start = end - timedelta(**{_UNITS[found[2]]: int(found[1])})
+    if not timedelta(0) < end - start <= _LONGEST:
+        raise UsageError("the range must begin before it ends, and be shorter than ten years")
+    return start, end
+
+
+def _instant(text: str) -> datetime:
+    try:
+        if re.fullmatch(r"-?\d+(\.\d+)?", text):
+            return datetime.fromtimestamp(float(text), UTC)
+        at = datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        raise UsageError(f"{text!r} is no time; use seconds since 1970 or ISO 8601") from None
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+
+def _window(text: str) -> int:
+    if not re.fullmatch(r"\d{1,3}", text) or not 1 <= int(text) <= 366:
+        raise UsageError("window is a number of days from 1 to 366")
+    return int(text)

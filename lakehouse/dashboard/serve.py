@@ -1,0 +1,63 @@
+"""Serves the dashboard: `python -m lakehouse.dashboard.serve`, or `lakehouse dashboard`."""
+
+import contextlib
+import logging
+import signal
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from lakehouse.copies.server import Server
+from lakehouse.dashboard.app import Dashboard
+from lakehouse.dashboard.model import model
+from lakehouse.dashboard.panels import Panels
+from lakehouse.dashboard.pipeline import Pipeline
+from lakehouse.dashboard.rejections import Messages
+from lakehouse.dashboard.state import State
+from lakehouse.errors import LakehouseError
+from lakehouse.settings import Settings, settings
+
+
+def server(now: Settings) -> uvicorn.Server:
+    """The web server on the address of LAKEHOUSE_DASHBOARD_URL; `run` it.
+
+    Raises:
+        UsageError: a file of the dashboard can't be read.
+    """
+    url = urlsplit(now.dashboard_url)
+    reader = Server(now, reader=True)
+    pipeline: list[Pipeline] = []
+
+    def line() -> dict[str, object]:
+        if not pipeline:
+            pipeline.append(Pipeline(now))  # not before the catalog answers
+        return pipeline[0].line()
+
+    dashboard = Dashboard(now, Panels(reader, model()), State(Server(now, reader=True), line), Messages(now))
+    config = uvicorn.Config(
+        dashboard.app(),
+        host=now.dashboard_host or url.hostname or "127.0.0.1",
+        port=url.port or 80,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,  # pages hold a stream open for ever
+        lifespan="on",
+    )
+    return uvicorn.Server(config)
+
+
+def main() -> None:
+    """Until SIGTERM or Ctrl-C."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("pyiceberg").setLevel(logging.WARNING)
+    try:
+        web = server(settings())
+    except LakehouseError as error:
+        raise SystemExit(f"error: {error}") from None
+    with contextlib.suppress(KeyboardInterrupt):
+        web.run()
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    main()
