@@ -10,13 +10,14 @@ from lakehouse.errors import LakehouseError, UsageError
 
 # command -> (module below lakehouse.cli, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
-    "up": ("stack", "Start Kafka, S3, the catalog, Redis, Trino, ClickHouse, the workers and the orchestrator."),
+    "up": ("stack", "Start the servers, the workers, the orchestrator and the dashboard."),
     "down": ("stack", "End everything that `up` started; the data stays."),
     "status": ("stack", "Show what runs, how fresh each layer is, and what waits."),
     "reference": ("publish", "Publish reference records (users, devices, cell_sites, agents) from a file."),
     "publish": ("publish", "Publish events from files, S3 or standard input."),
     "generate": ("data", "Publish generated events and reference records."),
     "sql": ("sql", "Run queries on Trino or ClickHouse, or open a console."),
+    "dashboard": ("dashboard", "Serve the dashboard, or say where it is."),
     "build": ("pipeline", "Build gold from what silver holds, then refresh the ClickHouse copies."),
     "check": ("pipeline", "Run the full checks of gold."),
     "schemas": ("schemas", "Show the tables with their columns, keys and comments."),

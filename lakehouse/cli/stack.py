@@ -32,9 +32,9 @@ def fetch_command() -> None:
     envvar="LAKEHOUSE_FREE_PORTS",
     help="Listen on ports that nobody uses, and remember them in stack.env.",
 )
-@click.option("--servers-only", is_flag=True, help="Start neither workers nor orchestrator.")
+@click.option("--servers-only", is_flag=True, help="Start neither workers, orchestrator nor dashboard.")
 def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only: bool) -> None:
-    """Start Kafka, S3 with the Iceberg catalog, Redis, Trino, ClickHouse, the workers and the orchestrator.
+    """Start Kafka, S3 with the Iceberg catalog, Redis, Trino, ClickHouse, the workers, the orchestrator and the dashboard.
 
     In the foreground it shows what runs until Ctrl-C, which ends all. With --detach it returns when all is up.
     The first start makes passwords and writes them, with all addresses, to stack.env in the data folder, where every
@@ -69,7 +69,11 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
             launch.run_detached(site, servers_only, display.show)
         else:
             launch.run(site, servers, display.show)
-    click.echo(f"the stack is up; data and logs are in {site.folder}" if detach else "the stack has ended")
+    if not detach:
+        click.echo("the stack has ended")
+        return
+    where = "" if servers_only else f"; the dashboard is at {settings().dashboard_url}"
+    click.echo(f"the stack is up; data and logs are in {site.folder}{where}")
 
 
 @click.command()

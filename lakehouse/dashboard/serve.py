@@ -3,6 +3,8 @@
 import contextlib
 import logging
 import signal
+import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -46,16 +48,38 @@ def server(now: Settings) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
+def serve(now: Settings, ready: Callable[[], object]) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Args:
+        ready: called once it is about to listen.
+    Raises:
+        LakehouseError: a file of the dashboard can't be read, or the port is taken.
+    """
+    web = server(now)
+    url = urlsplit(now.dashboard_url)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((web.config.host, web.config.port))
+        except OSError as error:
+            raise LakehouseError(
+                f"the dashboard can't listen on {web.config.host}:{url.port or 80}: {error.strerror}."
+                " Set LAKEHOUSE_DASHBOARD_URL to another port."
+            ) from None
+    ready()
+    with contextlib.suppress(KeyboardInterrupt):
+        web.run()
+
+
 def main() -> None:
-    """Until SIGTERM or Ctrl-C."""
+    """`python -m lakehouse.dashboard.serve`, as `lakehouse up` starts it."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)
     try:
-        web = server(settings())
+        serve(settings(), lambda: None)
     except LakehouseError as error:
         raise SystemExit(f"error: {error}") from None
-    with contextlib.suppress(KeyboardInterrupt):
-        web.run()
 
 
 if __name__ == "__main__":

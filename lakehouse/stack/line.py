@@ -1,11 +1,11 @@
-"""Our own processes beside the servers: Faust workers and the orchestrator."""
+"""Our own processes beside the servers: Faust workers, the orchestrator and the dashboard."""
 
 import os
 import sys
 import time
 from pathlib import Path
 
-from lakehouse.stack.server import Server, Site
+from lakehouse.stack.server import Server, Site, ask, is_local
 
 # A process that fails at its first lines (an import, a setting) is dead by then; Python and Faust load for 3 s.
 _SETTLED_AFTER_S = 4.0
@@ -72,3 +72,25 @@ class Orchestrator(LineProcess):
     def command(self) -> list[str]:
         """Its module."""
         return [sys.executable, "-m", "lakehouse.orchestrator"]
+
+
+class Dashboard(LineProcess):
+    """The web page over the copies. It needs nobody to start: what is not there yet, it says."""
+
+    name = "dashboard"
+    title = "Dashboard"
+    port_names = ("dashboard",)
+    stop_limit_s = 5.0
+
+    @property
+    def external(self) -> bool:  # type: ignore[override]
+        """Whether the URL names another machine."""
+        return not is_local(self.settings.dashboard_url)
+
+    def command(self) -> list[str]:
+        """Its module."""
+        return [sys.executable, "-m", "lakehouse.dashboard.serve"]
+
+    def healthy(self) -> bool:
+        """Whether it answers."""
+        return ask(f"{self.settings.dashboard_url.rstrip('/')}/api/health") is not None

@@ -2,7 +2,7 @@
 
 from lakehouse.stack.clickhouse import ClickHouse
 from lakehouse.stack.kafka import Kafka
-from lakehouse.stack.line import Orchestrator, Worker
+from lakehouse.stack.line import Dashboard, Orchestrator, Worker
 from lakehouse.stack.redis import Redis
 from lakehouse.stack.seaweed import SeaweedFS
 from lakehouse.stack.server import Server, Site
@@ -15,5 +15,5 @@ def all_servers(site: Site) -> list[Server]:
 
 
 def the_line(site: Site) -> list[Server]:
-    """Our own processes: the workers and the orchestrator."""
-    return [*(Worker(site, number) for number in range(site.settings.workers)), Orchestrator(site)]
+    """Our own processes: the workers, the orchestrator and the dashboard."""
+    return [*(Worker(site, number) for number in range(site.settings.workers)), Orchestrator(site), Dashboard(site)]

@@ -24,6 +24,7 @@ _FIELDS = {
     "trino": "trino_url",
     "clickhouse": "clickhouse_url",
     "clickhouse_native": "clickhouse_native_port",
+    "dashboard": "dashboard_url",
 }
 _SECRETS = ("s3_access_key", "s3_secret_key", "clickhouse_password", "clickhouse_reader_password")
 # Kafka's first segments, SeaweedFS's first volumes, ClickHouse's system tables, and some room to see what is wrong.

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("init", "worker", "orchestrator")
+OURS = ("init", "worker", "orchestrator", "dashboard")
 SETTINGS: dict[str, str] = COMPOSE["x-settings"]
 VARIABLES = {f"LAKEHOUSE_{name.upper()}" for name in Settings.model_fields}
 # what differs by its nature: addresses, places, and what a container image does by itself
@@ -39,6 +39,7 @@ SERVER_URLS = {
     "LAKEHOUSE_CATALOG_URL": "seaweedfs",
     "LAKEHOUSE_TRINO_URL": "trino",
     "LAKEHOUSE_CLICKHOUSE_URL": "clickhouse",
+    "LAKEHOUSE_DASHBOARD_URL": "dashboard",
 }
 
 
@@ -74,6 +75,7 @@ def listening() -> dict[str, set[int]]:
         "seaweedfs": {int(flag("seaweedfs", "-s3.port")), int(flag("seaweedfs", "-s3.port.iceberg"))},
         "trino": {int(environment("trino")["TRINO_PORT"])},
         "clickhouse": {int(clickhouse["CLICKHOUSE_HTTP_PORT"]), int(clickhouse["CLICKHOUSE_TCP_PORT"])},
+        "dashboard": {urlsplit(SETTINGS["LAKEHOUSE_DASHBOARD_URL"]).port or 80},
     }
 
 
