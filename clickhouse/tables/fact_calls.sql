@@ -33,7 +33,30 @@ create table if not exists gold.fact_calls
     kafka_partition Int32 comment 'lineage: partition',
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
-    build_id Int64 comment 'build that loaded the row'
+    build_id Int64 comment 'build that loaded the row',
+    -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/calls.yaml, word for word.
+    projection by_hour (
+        select
+            toStartOfHour(event_time), status, call_type, currency,
+            count(),
+            countIf(status in ('completed', 'in-progress')),
+            countIf(status = 'completed'),
+            countIf(status in ('completed', 'in-progress', 'busy', 'no-answer')),
+            countIf(status = 'failed'),
+            countIf(status = 'failed' and call_duration_seconds > 0),
+            countIf(status in ('completed', 'in-progress') or (status = 'failed' and call_duration_seconds > 0)),
+            sumIf(call_duration_seconds, status = 'completed'),
+            sum(call_duration_seconds),
+            sum(amount),
+            sum(mos_score),
+            count(mos_score),
+            sum(jitter_ms),
+            count(jitter_ms),
+            sum(packet_loss_percent),
+            count(packet_loss_percent)
+        group by toStartOfHour(event_time), status, call_type, currency
+    )
 )
 engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), call_type, from_cell_sk, event_time)
+settings lightweight_mutation_projection_mode = 'rebuild'
 comment 'Calls (copy of iceberg gold.fact_calls)'

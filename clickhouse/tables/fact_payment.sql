@@ -23,7 +23,19 @@ create table if not exists gold.fact_payment
     kafka_partition Int32 comment 'lineage: partition',
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
-    build_id Int64 comment 'build that loaded the row'
+    build_id Int64 comment 'build that loaded the row',
+    -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/payment.yaml, word for word.
+    projection by_hour (
+        select
+            toStartOfHour(event_time), status, payment_type, payment_method, currency,
+            count(),
+            countIf(status = 'success'),
+            countIf(status = 'failed'),
+            countIf(status in ('success', 'failed', 'refunded')),
+            sumIf(payment_amount, status = 'success')
+        group by toStartOfHour(event_time), status, payment_type, payment_method, currency
+    )
 )
 engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), status, payment_type, event_time)
+settings lightweight_mutation_projection_mode = 'rebuild'
 comment 'Payments (copy of iceberg gold.fact_payment)'

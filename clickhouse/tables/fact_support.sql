@@ -24,7 +24,23 @@ create table if not exists gold.fact_support
     kafka_partition Int32 comment 'lineage: partition',
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
-    build_id Int64 comment 'build that loaded the row'
+    build_id Int64 comment 'build that loaded the row',
+    -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/support.yaml, word for word.
+    projection by_hour (
+        select
+            toStartOfHour(event_time), channel, reason,
+            count(),
+            countIf(first_call_resolution),
+            count(first_call_resolution),
+            sum(wait_time_seconds),
+            sum(resolution_time_seconds),
+            sum(satisfaction_score),
+            count(satisfaction_score),
+            countIf(escalated),
+            count(escalated)
+        group by toStartOfHour(event_time), channel, reason
+    )
 )
 engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), channel, agent_sk, event_time)
+settings lightweight_mutation_projection_mode = 'rebuild'
 comment 'Support cases (copy of iceberg gold.fact_support)'

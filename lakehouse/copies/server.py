@@ -5,12 +5,15 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 import clickhouse_connect
+from clickhouse_connect.driver import httputil
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 
 _CONNECT_S, _ANSWER_S = 5, 600
+# As many as threads ask at once: the dashboard's web server has 40.
+_CONNECTIONS = 40
 
 
 class Server:
@@ -35,6 +38,7 @@ class Server:
                 connect_timeout=_CONNECT_S,
                 send_receive_timeout=_ANSWER_S,
                 autogenerate_session_id=False,  # threads share the client
+                pool_mgr=httputil.get_pool_manager(maxsize=_CONNECTIONS, num_pools=4),
             )
         return self._client
 

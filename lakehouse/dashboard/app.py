@@ -21,7 +21,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lakehouse.dashboard import rejections, subscribers
-from lakehouse.dashboard.model import Model
+from lakehouse.dashboard.model import Measure, Model
 from lakehouse.dashboard.panels import FORMATS, Panels
 from lakehouse.dashboard.query import Scope, panel_query, rows_query
 from lakehouse.dashboard.scope import scope_of
@@ -223,10 +223,14 @@ def _defined(model: Model, name: str) -> dict[str, Any]:
     """A figure with its formula in the copies' own words."""
     kpi = model.kpis[name]
     measures = model.cubes[kpi.cube].measures
-    formula = measures[kpi.numerator].sql
-    if kpi.denominator:
-        formula += f"  /  {measures[kpi.denominator].sql}"
+    formula = "  /  ".join(_formula(measures[m]) for m in (kpi.numerator, kpi.denominator) if m)
     return {**asdict(kpi), "factor": kpi.factor, "formula": formula, "from": model.cubes[kpi.cube].tables}
+
+
+def _formula(measure: Measure) -> str:
+    if measure.distinct is not None:
+        return f"different {measure.distinct}" + ("" if measure.where == "true" else f" where {measure.where}")
+    return f"{measure.sql} in one currency" if measure.money else measure.sql
 
 
 def _json(answer: Answer) -> Callable[[Request], Response]:

@@ -37,7 +37,8 @@ class Dimension:
 
     Attributes:
         sql: an expression over the cube's rows, or over the join's where `via` names one.
-        each: a column that holds an array; `sql` is then an expression over one element, called `code`.
+        each: a column that holds an array; `sql` is then an expression over one element, called `code`. In other
+            expressions `$time` is the cube's time, cut to the hour where the range is one of whole hours.
         type: text, number or weekday (1 is Monday): how values are shown.
     """
 
@@ -50,15 +51,20 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Measure:
-    """A sum over rows; with `via` it may name columns of a join as `j_<via>.<column>`."""
+    """A sum over rows, which can be added up further, or a number of different values, which can not.
 
-    sql: str
+    Attributes:
+        sql: the sum; with `via` an aggregate over a column of a join.
+        money: it adds up amounts, which it may in one currency only: the one that `currency` of the row says.
+        distinct: a column of the join `via` whose different values are counted, instead of a sum.
+        where: of `distinct`, the rows that count.
+    """
+
+    sql: str = ""
     via: str | None = None
-
-    @property
-    def is_money(self) -> bool:
-        """Whether it adds up amounts, which it may in one currency only."""
-        return "{money:String}" in self.sql
+    money: bool = False
+    distinct: str | None = None
+    where: str = "true"
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,7 @@ class Model:
         cube = self.cubes.get(kpi.cube)
         _require(cube is not None, f"figure {kpi.name}: there is no cube {kpi.cube!r}")
         assert cube is not None
-        for measure in filter(None, (kpi.numerator, kpi.denominator)):
+        for measure in (m for m in (kpi.numerator, kpi.denominator) if m is not None):
             _known(measure, cube.measures, f"figure {kpi.name}: a measure of {cube.name}")
         _known(kpi.unit, UNITS, f"figure {kpi.name}: a unit")
 

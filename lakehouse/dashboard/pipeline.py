@@ -1,4 +1,4 @@
-"""How the line stands: topics and lag, layers, builds, checks, workers, tables. Read from Kafka and the catalog, nothing counted."""
+"""How the line stands: topics and lag, layers, builds, checks, workers, tables; read from Kafka and the catalog."""
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor

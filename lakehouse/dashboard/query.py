@@ -2,21 +2,26 @@
 
 All text in a statement comes from the model's files. What a viewer sends is looked up there by name, or bound as a parameter,
 so that no filter can change the statement.
+
+A statement has two steps. The inner one adds up the cube's rows by what the fact itself holds: its keys, its own dimensions,
+the currency. The outer one joins the dimension tables to the few rows that are left, and adds up further. That is half the
+time of a join with every row; and where the range is one of whole hours, ClickHouse answers from the fact's projection.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from lakehouse.dashboard.model import TIME, Cube, Dimension, Kpi, Measure, Model, Panel
 from lakehouse.errors import UsageError
 
 # A range of up to so many hours is drawn in buckets of so many minutes: 100 to 200 bars on a screen.
-_BUCKETS = ((3, 1), (12, 5), (48, 15), (8 * 24, 60), (45 * 24, 6 * 60), (200 * 24, 24 * 60), (10**9, 7 * 24 * 60))
+_BUCKETS = ((3, 1), (12, 5), (36, 15), (8 * 24, 60), (45 * 24, 6 * 60), (200 * 24, 24 * 60), (10**9, 7 * 24 * 60))
 # Whole hours and days, where a bucket is some: they begin at midnight of the zone, so many minutes need not.
 _UNITS = (("day", 24 * 60), ("hour", 60), ("minute", 1))
+_HOUR = timedelta(hours=1)
 _GROUPS = 20_000
 ROWS = 200
 FILTER_VALUES = 500
@@ -50,8 +55,19 @@ class Scope:
     @property
     def bucket_minutes(self) -> int:
         """Width of a bar in time."""
-        hours = (self.end - self.start) / timedelta(hours=1)
+        hours = (self.end - self.start) / _HOUR
         return next(minutes for limit, minutes in _BUCKETS if hours <= limit)
+
+    @property
+    def whole_hours(self) -> bool:
+        """Whether the range can be cut by the hour, in UTC and in the zone alike."""
+        zone = ZoneInfo(self.zone)
+        offsets = [at.astimezone(zone).utcoffset() or timedelta() for at in (self.start, self.end)]
+        edges = [
+            timedelta(minutes=at.minute, seconds=at.second, microseconds=at.microsecond)
+            for at in (self.start, self.end)
+        ]
+        return not any(edges) and not any(offset % _HOUR for offset in offsets)
 
     def ignored(self, cube: Cube) -> list[str]:
         """Filters that this cube knows nothing of."""
@@ -67,46 +83,95 @@ class Query:
 
 
 class Statement:
-    """Gathers a statement over a cube: joins and parameters as they are needed."""
+    """A statement over a cube, gathered: what the inner step selects, what the outer one joins and selects."""
 
     def __init__(self, cube: Cube, scope: Scope) -> None:
         self._cube = cube
         self._scope = scope
-        self._joined: dict[str, dict[str, str]] = {}
+        self._by_hour = scope.whole_hours and scope.bucket_minutes >= 60 and not cube.reaches_back
         self._parameters: dict[str, Any] = {
-            "from": _instant(scope.start),
-            "to": _instant(scope.end),
+            "from": f"{scope.start:%Y-%m-%d %H:%M:%S.%f}",
+            "to": f"{scope.end:%Y-%m-%d %H:%M:%S.%f}",
             "tz": scope.zone,
             "window": scope.window_days,
             "money": scope.money,
         }
+        self._keys: dict[str, str] = {}  # inner groups: name -> expression
+        self._sums: dict[str, str] = {}  # inner aggregates
+        self._joined: dict[str, dict[str, str]] = {}
+        self.groups: dict[str, str] = {}  # outer groups
+        self.measures: dict[str, str] = {}  # outer aggregates
 
-    def dimension(self, name: str) -> str:
-        """The expression of a group, as text; null is the empty text."""
+    def by_time(self) -> None:
+        """Group by the bucket's start in the operator's zone: whole days are days there."""
+        start = f"toStartOfInterval({self._time}, {_interval(self._scope)}, {{tz:String}})"
+        self._keys["bucket"] = f"toDateTime({start}, {{tz:String}})"
+        self.groups["bucket"] = "bucket"
+
+    def by(self, name: str) -> None:
+        """Group by a dimension, as text; null is the empty text."""
         one = _dimension(self._cube, name)
+        if one.via is not None:
+            self.groups[name] = f"ifNull(toString({self._column(one.via, name, one.sql)}), '')"
+            return
         if one.each:
-            return f"arrayJoin(arrayDistinct(arrayMap(code -> {one.sql}, {one.each})))"
-        if one.via is None:
-            return _text(one)
-        self._joined.setdefault(one.via, {})[f"j_{one.via}_{name}"] = one.sql
-        return f"ifNull(toString(j_{one.via}_{name}), '')"
+            self._keys[f"g_{name}"] = f"arrayJoin(arrayDistinct(arrayMap(code -> {one.sql}, {one.each})))"
+        else:
+            self._keys[f"g_{name}"] = self._sql(one.sql)
+        self.groups[name] = f"ifNull(toString(g_{name}), '')"
 
-    def measure(self, one: Measure) -> str:
-        """The expression of a sum."""
-        if one.via is None:
-            return one.sql
+    def measure(self, name: str, one: Measure) -> None:
+        """Select a measure as `m_<name>`."""
+        if one.distinct is not None and one.via is not None:
+            self._sums[f"s_{name}"] = f"countIf({one.where})"
+            self.measures[name] = f"uniqExactIf({self._column(one.via, one.distinct, one.distinct)}, s_{name} > 0)"
+        elif one.via is not None:
+            column = one.sql.partition("(")[2].rstrip(")")
+            self.measures[name] = one.sql.replace(column, self._column(one.via, column, column))
+        else:
+            self._sums[f"s_{name}"] = one.sql
+            self.measures[name] = f"sum(s_{name})"
+            if one.money:
+                self._keys["money"] = "currency"
+                self.measures[name] = f"sumIf(s_{name}, money = {{money:String}})"
 
-        def joined(found: re.Match[str]) -> str:
-            assert one.via is not None
-            name = f"j_{one.via}_{found[1]}"
-            self._joined.setdefault(one.via, {})[name] = found[1]
-            return name
+    def figures(self) -> str:
+        """The two steps, as a query of groups and measures."""
+        if not self._joined and "money" not in self._keys:
+            return self._one_step()
+        inner = [f"{sql} as {name}" for name, sql in (*self._keys.items(), *self._sums.items())]
+        joins = "".join(
+            f"\nany left join (select {self._cube.joins[via].column} as j_{via}"
+            f"{''.join(f', {sql} as {name}' for name, sql in columns.items())} from {self._cube.joins[via].table}) as t_{via}"
+            f" on k_{via} = j_{via}"
+            for via, columns in self._joined.items()
+        )
+        grouped = f"\ngroup by {', '.join(self._keys)}" if self._keys else ""
+        rows = f"(select {', '.join(inner)}\nfrom {self._cube.source} as f\nwhere {self.where()}{grouped})"
+        return f"select {self._selected()}\nfrom {rows} as f{joins}{self._grouped()}"
 
-        return re.sub(rf"\bj_{one.via}\.(\w+)", joined, one.sql)
+    def _one_step(self) -> str:
+        """Where the fact holds all that is asked for, adding up once does."""
+        groups = [f"{self._keys[name] if name == 'bucket' else self._of_key(name)} as {name}" for name in self.groups]
+        sums = [f"{self._sums[f's_{name}']} as m_{name}" for name in self.measures]
+        return (
+            f"select {', '.join(groups + sums)}\nfrom {self._cube.source} as f\nwhere {self.where()}{self._grouped()}"
+        )
+
+    def _of_key(self, name: str) -> str:
+        return f"ifNull(toString({self._keys[f'g_{name}']}), '')"
+
+    def _selected(self) -> str:
+        groups = [f"{sql} as {name}" if sql != name else name for name, sql in self.groups.items()]
+        return ", ".join([*groups, *(f"{sql} as m_{name}" for name, sql in self.measures.items())])
+
+    def _grouped(self) -> str:
+        return f"\ngroup by {', '.join(self.groups)}" if self.groups else ""
 
     def where(self) -> str:
         """Time range and filters."""
-        conditions = [f"f.{self._cube.time} >= {self._cube.since}", f"f.{self._cube.time} < {{to:DateTime64(6)}}"]
+        since = self._cube.since
+        conditions = [f"{self._time} >= {since}", f"{self._time} < {{to:DateTime64(6)}}"]
         for name, values in self._scope.filters.items():
             if name in self._cube.dimensions:
                 conditions.append(self._filter(name, values))
@@ -119,24 +184,28 @@ class Statement:
         if one.each:
             return f"arrayExists(code -> {one.sql} {chosen}, {one.each})"
         if one.via is None:
-            return f"{_text(one)} {chosen}"
+            return f"ifNull(toString({self._sql(one.sql)}), '') {chosen}"
         join = self._cube.joins[one.via]
-        return f"f.{join.key} in (select {join.column} from {join.table} where {_text(one)} {chosen})"
+        return (
+            f"f.{join.key} in (select {join.column} from {join.table} where ifNull(toString({one.sql}), '') {chosen})"
+        )
 
-    def source(self) -> str:
-        """The cube's rows with the joins that were asked for."""
-        parts = [f"{self._cube.source} as f"]
-        for via, columns in self._joined.items():
-            join = self._cube.joins[via]
-            listed = "".join(f", {sql} as {name}" for name, sql in columns.items())
-            parts.append(
-                f"any left join (select {join.column} as j_{via}_key{listed} from {join.table}) as j_{via}"
-                f" on f.{join.key} = j_{via}.j_{via}_key"
-            )
-        return "\n".join(parts)
+    @property
+    def _time(self) -> str:
+        column = f"f.{self._cube.time}"
+        return f"toStartOfHour({column})" if self._by_hour else column
+
+    def _sql(self, sql: str) -> str:
+        return sql.replace("$time", self._time)
+
+    def _column(self, via: str, name: str, sql: str) -> str:
+        """A column of a join, for the outer step; the inner one groups by the key."""
+        self._keys[f"k_{via}"] = f"f.{self._cube.joins[via].key}"
+        self._joined.setdefault(via, {})[f"c_{via}_{name}"] = sql
+        return f"c_{via}_{name}"
 
     def query(self, sql: str) -> Query:
-        """The statement with those parameters that it names."""
+        """A statement with those parameters that it names."""
         used = {name: value for name, value in self._parameters.items() if f"{{{name}:" in sql}
         return Query(sql, used)
 
@@ -145,63 +214,69 @@ def panel_query(model: Model, panel: Panel, scope: Scope) -> Query:
     """Figures of a panel by its groups.
 
     Columns: of `time` the bucket's start and end in epoch seconds and its start as local text (`time`, `until`, `wall`); each
-    other dimension as text; each measure as `m_<name>`; each figure under its name; a map's position.
+    other dimension as text; each measure as `m_<name>`; each figure under its name.
     """
     cube = model.cubes[panel.cube]
     st = Statement(cube, scope)
-    kpis = [model.kpis[name] for name in panel.kpis]
+    timed = TIME in panel.by
     groups = [name for name in panel.by if name != TIME]
-    selected = [f"{st.dimension(name)} as {name}" for name in groups]
-    if TIME in panel.by:
-        selected = [f"{_bucket(cube, scope)} as bucket", *selected]
+    if timed:
+        st.by_time()
+    for name in groups:
+        st.by(name)
+    kpis = [model.kpis[name] for name in panel.kpis]
     least = [model.kpis[name] for name in panel.least]
-    measures = dict.fromkeys(m for k in (*kpis, *least) for m in (k.numerator, k.denominator) if m)
-    selected += [f"{st.measure(cube.measures[m])} as m_{m}" for m in (*measures, *panel.position)]
-    where = st.where()
-    grouped = f"group by {', '.join([*(['bucket'] if TIME in panel.by else []), *groups])}" if panel.by else ""
-    inner = f"select {', '.join(selected)}\nfrom {st.source()}\nwhere {where}\n{grouped}"
+    needed = [m for k in (*kpis, *least) for m in (k.numerator, k.denominator) if m]
+    for name in dict.fromkeys((*needed, *panel.position)):
+        st.measure(name, cube.measures[name])
+    times = ["toUnixTimestamp(bucket) as time", f"toUnixTimestamp(bucket + {_interval(scope)}) as until"]
+    shown = [*(times if timed else ()), *(["toString(bucket) as wall"] if timed else ()), *groups]
+    shown += [f"m_{name}" for name in st.measures] + [_figure(kpi) for kpi in kpis]
     having = [f"m_{model.kpis[name].numerator} >= {int(count)}" for name, count in panel.least.items()]
+    filtered = f"\nwhere {' and '.join(having)}" if having else ""
     sort = f"{panel.sort or panel.kpis[0]} {'asc' if panel.ascending else 'desc'} nulls last"
-    order = f"order by {', '.join(['bucket', *groups] if TIME in panel.by else [sort, *groups])}" if panel.by else ""
-    limit = _GROUPS if TIME in panel.by or panel.kind == "heatmap" else panel.limit
-    shown = [*(["toUnixTimestamp(bucket) as time", f"toUnixTimestamp({_next(scope)}) as until", "toString(bucket) as wall"]
-               if TIME in panel.by else []), *groups, *(f"m_{m}" for m in (*measures, *panel.position)), *map(_figure, kpis)]  # fmt: skip
-    filtered = f"where {' and '.join(having)}" if having else ""
-    return st.query(f"select {', '.join(shown)}\nfrom (\n{inner}\n)\n{filtered}\n{order}\nlimit {limit}")
+    order = f"\norder by {', '.join(['bucket', *groups] if timed else [sort, *groups])}" if panel.by else ""
+    limit = _GROUPS if timed or panel.kind == "heatmap" else panel.limit
+    return st.query(f"select {', '.join(shown)}\nfrom (\n{st.figures()}\n){filtered}{order}\nlimit {limit}")
 
 
 def rows_query(cube: Cube, scope: Scope, limit: int | None = ROWS, offset: int = 0) -> Query:
     """The rows behind the figures, newest first; without a limit all of them."""
-    st = Statement(cube, scope)
+    st, source = _rows(cube, scope)
     bounded = "" if limit is None else f"\nlimit {int(limit)} offset {int(offset)}"
-    where = st.where().replace(cube.since, Cube.since) if cube.reaches_back else st.where()
     listed = ", ".join(f"f.{name} as {name}" for name in cube.rows)
-    return st.query(f"select {listed}\nfrom {st.source()}\nwhere {where}\norder by f.{cube.time} desc{bounded}")
+    # the lineage decides between rows of one moment, so that pages neither repeat nor skip any
+    ordered = f"order by f.{cube.time} desc, f.kafka_topic_id, f.kafka_partition, f.kafka_offset"
+    return st.query(f"select {listed}\n{source}\n{ordered}{bounded}")
 
 
 def count_query(cube: Cube, scope: Scope) -> Query:
     """How many rows `rows_query` has."""
+    st, source = _rows(cube, scope)
+    return st.query(f"select count() {source}")
+
+
+def _rows(cube: Cube, scope: Scope) -> tuple[Statement, str]:
+    """A cube's rows within the range itself, however far back its sums look."""
     st = Statement(cube, scope)
-    where = st.where().replace(cube.since, Cube.since) if cube.reaches_back else st.where()
-    return st.query(f"select count() from {st.source()} where {where}")
+    return st, f"from {cube.source} as f\nwhere {st.where().replace(cube.since, Cube.since)}"
 
 
 def values_query(cube: Cube, dimension: str, scope: Scope) -> Query:
     """Values of a dimension with their number of rows, under all other filters."""
-    _dimension(cube, dimension)
     others = {name: values for name, values in scope.filters.items() if name != dimension}
     st = Statement(cube, Scope(scope.start, scope.end, others, scope.window_days, scope.money, scope.zone))
-    value, where = st.dimension(dimension), st.where()
+    st.by(dimension)
+    st.measure("n", Measure("count()"))
     return st.query(
-        f"select {value} as value, count() as n\nfrom {st.source()}\nwhere {where}\n"
-        f"group by value order by n desc, value limit {FILTER_VALUES}"
+        f"select {dimension} as value, m_n as n from (\n{st.figures()}\n) order by n desc, value limit {FILTER_VALUES}"
     )
 
 
 def needs_money(model: Model, kpis: Iterable[Kpi]) -> bool:
     """Whether figures add up amounts, so that a currency must be chosen."""
     return any(
-        model.cubes[k.cube].measures[m].is_money for k in kpis for m in (k.numerator, k.denominator) if m is not None
+        model.cubes[k.cube].measures[m].money for k in kpis for m in (k.numerator, k.denominator) if m is not None
     )
 
 
@@ -218,24 +293,7 @@ def _dimension(cube: Cube, name: str) -> Dimension:
     return cube.dimensions[name]
 
 
-def _text(one: Dimension) -> str:
-    return f"ifNull(toString({one.sql}), '')"
-
-
 def _interval(scope: Scope) -> str:
     minutes = scope.bucket_minutes
     unit, length = next((unit, length) for unit, length in _UNITS if minutes % length == 0)
     return f"interval {minutes // length} {unit}"
-
-
-def _bucket(cube: Cube, scope: Scope) -> str:
-    """Start of the bucket in the operator's zone: whole days are days there."""
-    return f"toDateTime(toStartOfInterval(f.{cube.time}, {_interval(scope)}, {{tz:String}}), {{tz:String}})"
-
-
-def _next(scope: Scope) -> str:
-    return f"bucket + {_interval(scope)}"
-
-
-def _instant(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S.%f}"

@@ -14,6 +14,8 @@ FILTER = "f."
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=3700)
 _VALUES = 1000
+# Shorter ranges end now.
+_BY_MINUTES = timedelta(hours=12)
 
 
 def scope_of(parameters: Iterable[tuple[str, str]], model: Model, zone: str) -> Scope:
@@ -59,11 +61,17 @@ def _range(said: dict[str, str]) -> tuple[datetime, datetime]:
         found = re.fullmatch(r"(\d{1,5})([mhd])", text)
         if not found or int(found[1]) == 0:
             raise UsageError(f"a range is such as 90m, 24h or 7d, not {text!r}")
-        end = now()
-        start = end - timedelta(**{_UNITS[found[2]]: int(found[1])})
+        length = timedelta(**{_UNITS[found[2]]: int(found[1])})
+        end = _hour_after(now()) if length > _BY_MINUTES else now()
+        start = end - length
     if not timedelta(0) < end - start <= _LONGEST:
         raise UsageError("the range must begin before it ends, and be shorter than ten years")
     return start, end
+
+
+def _hour_after(at: datetime) -> datetime:
+    """The end of the present hour: a range of many hours is one of whole hours, which is answered from sums by the hour."""
+    return at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
 def _instant(text: str) -> datetime:

@@ -98,7 +98,8 @@ class App {
       this.panels?.forEach((panel) => panel.dispose());
       this.panels = page.panels.map((panel) => new PanelView(panel, this));
       this.extra = page.view ? new VIEWS[page.view](this) : null;
-      $("main").replaceChildren(...(this.extra ? [this.extra.element] : []), h("div", { class: "grid" }, this.panels.map((panel) => panel.element)));
+      const placed = (tiles) => this.panels.filter((one) => (one.panel.kind === "number") === tiles).map((one) => one.element);
+      $("main").replaceChildren(...(this.extra ? [this.extra.element] : []), h("div", { id: "panels" }, h("div", { class: "grid tiles" }, placed(true)), h("div", { class: "grid" }, placed(false))));
     }
     this.refresh();
   }
@@ -108,7 +109,7 @@ class App {
     this.loading = new AbortController();
     const signal = this.loading.signal;
     const shown = this.extra && this.extra.hidesPanels?.() ? [] : this.panels;
-    $("main").querySelector(".grid")?.toggleAttribute("hidden", shown.length === 0);
+    $("panels").toggleAttribute("hidden", shown.length === 0);
     this.shownBuild = this.news?.build;
     await Promise.all([...shown.map((panel) => panel.load(signal)), this.extra?.load(signal)]);
     if (!signal.aborted) document.body.dataset.loaded = address.link(this.view);

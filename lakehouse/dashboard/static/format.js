@@ -27,7 +27,7 @@ export function figure(value, unit, money = "", short = false) {
     case "percent": return `${one.format(n)} %`;
     case "seconds": return `${one.format(n)} s`;
     case "minutes": return `${one.format(n)} min`;
-    case "hours": return `${short && n >= 1e5 ? compact.format(n) : one.format(n)} h`;
+    case "hours": return `${short && n >= 1e6 ? compact.format(n) : one.format(n)} h`;
     case "ms": return `${one.format(n)} ms`;
     case "dbm": return `${one.format(n)} dBm`;
     case "score": return two.format(n);

@@ -105,8 +105,9 @@ export class PanelView {
     const { data, error, app } = this, state = data.state, parts = [];
     if (error) parts.push(h("span", { class: "bad" }, `⚠ not refreshed: ${error.message}`));
     if (state.problems.length) parts.push(h("span", { class: "bad", title: state.problems.join("\n") }, `⚠ ${state.problems.length} ${state.problems.length > 1 ? "checks" : "check"} not right`));
-    else parts.push(h("span", { class: "good" }, "✓ checks"));
-    parts.push(h("span", { title: `build ${state.build}` }, `build ${state.build ?? "none"}, copied ${ago(state.copied_at)}${state.waiting ? `; ${figure(state.waiting, "count")} events on the way` : ""}`));
+    else parts.push(h("span", { class: "good", title: "every check of these tables holds" }, this.panel.kind === "number" ? "✓" : "✓ checks"));
+    const waiting = state.waiting ? `${figure(state.waiting, "count")} events on the way` : "nothing on the way";
+    parts.push(h("span", { title: `build ${state.build}; ${waiting}` }, this.panel.kind === "number" ? `copied ${ago(state.copied_at)}` : `build ${state.build ?? "none"}, copied ${ago(state.copied_at)}; ${waiting}`));
     const ignored = data.ignored.map((name) => app.titleOf(name));
     if (ignored.length) parts.push(h("span", { class: "soft" }, `not filtered by ${ignored.join(", ")}`));
     parts.push(h("span", { class: "soft took" }, `${data.took_ms} ms`));

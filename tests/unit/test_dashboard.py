@@ -1,0 +1,212 @@
+"""The dashboard's model, its statements and what it takes from an address."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse.dashboard.model import Model, model
+from lakehouse.dashboard.query import Scope, panel_query, rows_query, values_query
+from lakehouse.dashboard.rejections import reason_in_words
+from lakehouse.dashboard.scope import scope_of
+from lakehouse.dashboard.subscribers import normalised
+from lakehouse.errors import UsageError
+from lakehouse.paths import data_file
+from lakehouse.settings import settings
+
+START = datetime(2026, 11, 20, tzinfo=UTC)
+WEEK = Scope(START, START + timedelta(days=7), zone="Africa/Cairo")
+PANELS = [(page.name, panel) for page in model().pages.values() for panel in page.panels]
+FACTS = {"calls": "fact_calls", "sms": "fact_sms", "payment": "fact_payment", "recharge": "fact_recharge"} | {
+    "support": "fact_support"
+}
+
+
+def scope(address: list[tuple[str, str]]) -> Scope:
+    return scope_of(address, model(), "Africa/Cairo")
+
+
+# -- the files -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cube", FACTS)
+def test_every_sum_of_a_fact_is_kept_by_the_hour(cube: str) -> None:
+    table = data_file("clickhouse/tables", f"{FACTS[cube]}.sql").read_text()
+    kept = table.partition("projection by_hour")[2].partition("group by")[0]
+    of_rows = [m.sql for m in model().cubes[cube].measures.values() if m.sql and m.via is None]
+    derived = [sql for sql in of_rows if "next_contact" not in sql]
+    assert [sql for sql in derived if f"{sql},\n" not in kept and f"{sql}\n" not in kept] == []
+
+
+def test_every_figure_says_what_it_means_and_where_that_comes_from() -> None:
+    assert [k.name for k in model().kpis.values() if not k.meaning.endswith(".") or not k.source] == []
+
+
+def test_every_figure_is_shown_somewhere() -> None:
+    shown = {kpi for _, panel in PANELS for kpi in panel.kpis}
+    assert set(model().kpis) - shown == set()
+
+
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = tmp_path / "clickhouse/dashboard" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.setenv("LAKEHOUSE_EXTENSIONS", f'["{tmp_path}"]')
+    settings.cache_clear()
+
+
+def test_an_operators_figures_and_pages_stand_beside_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kpi = "{long: {title: Long calls, cube: calls, numerator: seconds, unit: seconds, source: us, meaning: Ours.}}"
+    page = "{title: Ours, cube: calls, filters: [city], panels: [{name: long, kind: number, kpis: [long]}]}"
+    own_folder(tmp_path, monkeypatch, {"kpis_ours.yaml": kpi, "pages/ours.yaml": page})
+    try:
+        loaded = Model.load()
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert set(loaded.pages) == {*model().pages, "ours"}
+    assert loaded.kpis["long"].title == "Long calls"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("kpis_ours.yaml", "{a: {title: A, cube: calls, numerator: no, unit: count, source: us, meaning: A.}}", "no"),
+        ("kpis_ours.yaml", "{a: {title: A, cube: none, numerator: calls, unit: count, source: us, meaning: A.}}", "none"),
+        ("kpis_ours.yaml", "{a: {title: A, cube: calls, numerator: calls, unit: stones, source: us, meaning: A.}}", "stones"),
+        ("kpis_ours.yaml", "{a: {title: A, cube: calls, colour: red}}", "colour"),
+        ("kpis_ours.yaml", "[unclosed", "kpis_ours.yaml"),
+        ("pages/x.yaml", "{title: X, cube: calls, filters: [shoe_size]}", "shoe_size"),
+        ("pages/x.yaml", "{title: X, cube: calls, filters: [], panels: [{name: a, kind: pie, kpis: [asr]}]}", "pie"),
+        ("pages/x.yaml", "{title: X, cube: calls, filters: [], panels: [{name: a, kind: bar, kpis: [asr, fcr]}]}", "several"),
+        ("cubes/x.yaml", "{title: X, from: t, dimensions: {a: {title: A, sql: a, via: nowhere}}}", "nowhere"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_file_is_one_sentence_with_the_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str
+) -> None:
+    own_folder(tmp_path, monkeypatch, {name: text})
+    try:
+        with pytest.raises(UsageError, match=said):
+            Model.load()
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+
+
+# -- statements ----------------------------------------------------------------------------------------------------------
+
+
+@given(value=st.text(min_size=1), dimension=st.sampled_from(sorted(model().cubes["calls"].dimensions)))
+def test_no_value_of_a_filter_becomes_part_of_a_statement(value: str, dimension: str) -> None:
+    for filters in ({dimension: (value,)}, {dimension: (value, "x")}):
+        chosen = Scope(WEEK.start, WEEK.end, filters, zone=WEEK.zone)
+        plain = Scope(WEEK.start, WEEK.end, {dimension: ("x",)}, zone=WEEK.zone)
+        for panel in (p for _, p in PANELS if p.cube == "calls"):
+            assert panel_query(model(), panel, chosen).sql == panel_query(model(), panel, plain).sql
+        cube = model().cubes["calls"]
+        assert rows_query(cube, chosen).sql == rows_query(cube, plain).sql
+        assert values_query(cube, "status", chosen).sql == values_query(cube, "status", plain).sql
+        assert rows_query(cube, chosen).parameters[f"v_{dimension}"] == list(filters[dimension])
+
+
+def test_a_range_of_whole_hours_is_asked_by_the_hour() -> None:
+    panel = next(p for page, p in PANELS if (page, p.name) == ("calls", "time"))
+    assert "f.event_time >=" not in panel_query(model(), panel, WEEK).sql
+    odd = Scope(WEEK.start + timedelta(minutes=1), WEEK.end, zone=WEEK.zone)
+    assert "toStartOfHour" not in panel_query(model(), panel, odd).sql
+    half_hours_off = Scope(WEEK.start, WEEK.end, zone="Asia/Kolkata")
+    assert "toStartOfHour" not in panel_query(model(), panel, half_hours_off).sql
+
+
+@pytest.mark.parametrize(
+    ("length", "minutes"),
+    [(timedelta(hours=1), 1), (timedelta(hours=24), 15), (timedelta(days=7), 60), (timedelta(days=30), 360)],
+)
+def test_a_range_is_drawn_in_60_to_200_bars(length: timedelta, minutes: int) -> None:
+    found = Scope(START, START + length)
+    assert found.bucket_minutes == minutes
+    assert 60 <= length / timedelta(minutes=minutes) <= 200
+
+
+def test_the_period_before_is_as_long_and_ends_where_the_range_begins() -> None:
+    assert (WEEK.before.start, WEEK.before.end) == (START - timedelta(days=7), START)
+
+
+def test_filters_that_a_cube_does_not_know_are_told() -> None:
+    chosen = Scope(WEEK.start, WEEK.end, {"city": ("Cairo",), "call_type": ("Local",)})
+    assert chosen.ignored(model().cubes["sms"]) == ["call_type"]
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_address_names_range_filters_and_window() -> None:
+    said = [
+        ("from", "2026-11-20T00:00:00Z"),
+        ("to", "1795219200"),
+        ("f.city", "Cairo"),
+        ("f.city", ""),
+        ("window", "7"),
+    ]
+    found = scope(said)
+    assert (found.start, found.end) == (START, datetime(2026, 11, 21, tzinfo=UTC))
+    assert found.filters == {"city": ("Cairo", "")}
+    assert found.window_days == 7
+
+
+def test_one_chosen_currency_is_the_one_that_amounts_are_added_in() -> None:
+    assert scope([("f.currency", "USD")]).money == "USD"
+    assert scope([("f.currency", "USD"), ("f.currency", "EGP")]).money == ""
+
+
+def test_long_ranges_up_to_now_are_of_whole_hours() -> None:
+    found = scope([("range", "7d")])
+    assert found.whole_hours
+    assert found.end - found.start == timedelta(days=7)
+    assert timedelta(0) < found.end - datetime.now(UTC) <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        [("range", "7 days")], [("range", "0d")], [("range", "99999d")], [("from", "yesterday")], [("from", "1e400")],
+        [("from", "2026-11-21"), ("to", "2026-11-20")], [("window", "0")], [("window", "x")], [("f.shoe_size", "42")],
+        [("f.city", "x")] * 2000,
+    ],
+)  # fmt: skip
+def test_an_address_that_can_not_be_meant_is_refused(address: list[tuple[str, str]]) -> None:
+    with pytest.raises(UsageError):
+        scope(address)
+
+
+# -- words ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("typed", ["+201012345678", "0101 234 5678", "00201012345678", "(010) 1234-5678", "1012345678"])
+def test_a_number_is_found_however_it_is_typed(typed: str) -> None:
+    assert normalised(typed) == "+201012345678"
+
+
+def test_every_reason_of_the_examples_is_explained_with_its_rule() -> None:
+    silent = []
+    for path in sorted(Path("streams/contracts").glob("*.yaml")):
+        raw = yaml.safe_load(path.read_text())
+        if not isinstance(raw, dict):
+            continue
+        for kind in ("missing", "type", "invalid", "domain", "range"):
+            for field in raw["fields"]:
+                said = reason_in_words(raw["source"], f"{kind}:{field['name']}", START)
+                if not (said["says"] and said["rule"] and said["fix"]):
+                    silent.append(f"{raw['source']} {kind}:{field['name']}")
+    assert silent == []
+
+
+def test_a_range_is_told_with_its_ends() -> None:
+    said = reason_in_words("calls", "range:call_duration_seconds", START)
+    assert "from 0 to 86400" in said["rule"]
+    assert "2026-11-20" in reason_in_words("calls", "range:timestamp", START)["rule"]
