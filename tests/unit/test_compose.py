@@ -32,6 +32,7 @@ KAFKA_OWN = {
 }  # fmt: skip
 WEED_OWN = ("-dir=", "-ip=", "-ip.bind=", "-master.port=", "-volume.port=", "-filer.port=", "-admin.port=")
 REDIS_OWN = {"bind", "port", "dir", "daemonize", "loglevel"}
+GRAFANA_PORT = 3000  # of no setting: nothing of ours asks Grafana
 SERVER_URLS = {
     "LAKEHOUSE_KAFKA_BOOTSTRAP": "kafka",
     "LAKEHOUSE_REDIS_URL": "redis",
@@ -76,6 +77,7 @@ def listening() -> dict[str, set[int]]:
         "trino": {int(environment("trino")["TRINO_PORT"])},
         "clickhouse": {int(clickhouse["CLICKHOUSE_HTTP_PORT"]), int(clickhouse["CLICKHOUSE_TCP_PORT"])},
         "dashboard": {urlsplit(SETTINGS["LAKEHOUSE_DASHBOARD_URL"]).port or 80},
+        "grafana": {GRAFANA_PORT},  # its default; no GF_SERVER_HTTP_PORT is given
     }
 
 
@@ -144,7 +146,7 @@ def test_ports_are_published_once_on_loopback_where_the_settings_look_for_them()
         assert inside in listening()[service], (service, inside)
     defaults = [str(Settings.model_fields[v.removeprefix("LAKEHOUSE_").lower()].default) for v in SERVER_URLS]
     wanted = {int(re.findall(r":(\d+)", text)[-1]) for text in defaults}
-    assert set(outside) == wanted | {Settings.model_fields["clickhouse_native_port"].default}
+    assert set(outside) == wanted | {Settings.model_fields["clickhouse_native_port"].default, GRAFANA_PORT}
 
 
 def test_clickhouse_listens_on_the_native_port_of_the_settings() -> None:
