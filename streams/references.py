@@ -1,7 +1,7 @@
 """Reference records as known when events arrive: frames in memory, kept up to date from Redis.
 
 Each worker owns some partitions of a reference topic and enriches events of any key, so the workers share what they read
-through Redis: a hash of the latest record a key, and a log of changes that each worker reads on from where it was. Redis only
+through Redis: the latest record of each key, and a log of changes that each worker reads on from where it was. Redis only
 speeds things up: silver holds the truth, and an empty Redis is filled from it.
 """
 
@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import redis
 
+from streams import reference_keys
 from streams.contract import Contract
 
 _CHANGES = 5_000  # records fetched at once: about a megabyte
@@ -40,17 +41,18 @@ class References:
         named: dict[str, str] = {}
         for row in latest.select(columns).iter_rows(named=True):
             attributes = {k: v if isinstance(v, str | bool | float | int | None) else str(v) for k, v in row.items()}
-            named[row[key]] = json.dumps(attributes)
+            named[reference_keys.record(source, row[key])] = json.dumps(attributes)
+        number, log = reference_keys.version(source), reference_keys.changes(source)
 
         def change(pipeline: Any) -> None:
-            version = int(pipeline.get(_name(source, "version")) or 0)
+            version = int(pipeline.get(number) or 0)
             pipeline.multi()
-            pipeline.set(_name(source, "version"), version + len(named))
-            pipeline.hset(_name(source, "records"), mapping=named)
-            pipeline.zadd(_name(source, "changes"), {name: number for number, name in enumerate(named, version + 1)})
+            pipeline.set(number, version + len(named))
+            pipeline.mset(named)
+            pipeline.zadd(log, {name: place for place, name in enumerate(named, version + 1)})
 
         # Number and change appear together: a reader that saw a later number would pass over an earlier change for good.
-        self._server.transaction(change, _name(source, "version"))
+        self._server.transaction(change, number)
 
     def refresh(self) -> bool:
         """Take in what changed since the last call; whether anything did.
@@ -64,7 +66,7 @@ class References:
         for source in self._contracts:
             changed = False
             while names := self._changed_names(source):
-                values = self._server.hmget(_name(source, "records"), [name for name, _ in names])
+                values = self._server.mget([name for name, _ in names])
                 for (name, _), value in zip(names, values, strict=True):
                     if value is not None:
                         self._records[source][name.decode()] = json.loads(value)
@@ -80,13 +82,13 @@ class References:
         self._owed.add(source)
 
     def _changed_names(self, source: str) -> list[tuple[bytes, float]]:
-        version = float(self._server.get(_name(source, "version")) or 0)
+        version = float(self._server.get(reference_keys.version(source)) or 0)
         if version < self._seen[source]:
             self._seen[source] = 0.0  # Redis was emptied: its numbers start again
         if version == self._seen[source]:
             return []
         found: Any = self._server.zrangebyscore(
-            _name(source, "changes"), f"({self._seen[source]}", "+inf", start=0, num=_CHANGES, withscores=True
+            reference_keys.changes(source), f"({self._seen[source]}", "+inf", start=0, num=_CHANGES, withscores=True
         )
         return list(found)
 
@@ -98,7 +100,7 @@ class References:
         """
         self._rebuild = rebuild
         for source in self._contracts:
-            if not self._server.exists(_name(source, "version")):
+            if not self._server.exists(reference_keys.version(source)):
                 self._rebuild_from_silver(source)
 
     def _rebuild_from_silver(self, source: str) -> None:
@@ -114,7 +116,3 @@ class References:
 
 
 _DTYPES: dict[str, Any] = {"double": pl.Float64, "bool": pl.Boolean, "int": pl.Int64}
-
-
-def _name(source: str, part: str) -> str:
-    return f"lakehouse:{source}:{part}"
