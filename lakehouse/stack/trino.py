@@ -5,10 +5,10 @@ import shutil
 import tarfile
 import tempfile
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from lakehouse.errors import LakehouseError
 from lakehouse.paths import data_folder
+from lakehouse.stack import catalogs
 from lakehouse.stack.artifacts import trino_tarball
 from lakehouse.stack.java import java_command
 from lakehouse.stack.server import LOOPBACK, Server, ask, is_local
@@ -65,7 +65,7 @@ def unpack(cache: Path) -> None:
 
 
 class Trino(Server):
-    """Coordinator and worker in one, with the catalogs `iceberg` and `clickhouse`."""
+    """Coordinator and worker in one, with the catalogs of `trino/etc/catalog` and an operator's own."""
 
     name = "trino"
     title = "Trino"
@@ -79,13 +79,19 @@ class Trino(Server):
         """Whether the URL names another machine."""
         return not is_local(self.settings.trino_url)
 
+    def prepare(self) -> None:
+        """Write the catalogs."""
+        catalogs.write(self.settings, self._catalogs())
+
+    def _catalogs(self) -> Path:
+        return self.working_folder() / "catalogs"
+
     def command(self) -> list[str]:
         """Trino's main class, told where everything is (its launcher script needs a Python of its own)."""
         root, etc = home(self.settings.cache_dir), data_folder("trino") / "etc"
         places = {
             "config": etc / "config.properties",
             "log.levels-file": etc / "log.properties",
-            "catalog.config-dir": etc / "catalog",
             "plugin.dir": root / "plugin",
             "node.data-dir": self.working_folder(),
             "node.environment": "lakehouse",
@@ -100,18 +106,10 @@ class Trino(Server):
 
     def environment(self) -> dict[str, str]:
         """What the property files name by `${ENV:…}`."""
-        now = self.settings
         return {
+            **catalogs.variables(self.settings),
             "TRINO_PORT": str(self.ports["trino"]),
-            "LAKEHOUSE_CATALOG_URL": now.catalog_url.rstrip("/"),
-            "LAKEHOUSE_CATALOG_WAREHOUSE": now.catalog_warehouse,
-            "LAKEHOUSE_S3_ENDPOINT": now.s3_endpoint,
-            "LAKEHOUSE_S3_REGION": now.s3_region,
-            "LAKEHOUSE_S3_ACCESS_KEY": now.s3_access_key,
-            "LAKEHOUSE_S3_SECRET_KEY": now.s3_secret_key.get_secret_value(),
-            "CLICKHOUSE_ADDRESS": urlsplit(now.clickhouse_url).netloc,
-            "LAKEHOUSE_CLICKHOUSE_USER": now.clickhouse_user,
-            "LAKEHOUSE_CLICKHOUSE_PASSWORD": now.clickhouse_password.get_secret_value(),
+            "TRINO_CATALOGS": str(self._catalogs()),
         }
 
     def healthy(self) -> bool:
