@@ -3,10 +3,10 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench drill docs clean
+.PHONY: help setup demo test lint bench drill docs screenshots clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
 
 setup: .venv/.done ## make the environment and fetch the servers (900 MB once, into ~/.cache/lakehouse); starts nothing
 
@@ -35,6 +35,9 @@ bench: setup ## the worker against a hand-written loop, and builds of few events
 
 docs: setup ## write the generated reference pages anew
 	$(BIN)/python docs/generate.py
+
+screenshots: setup ## pictures of the dashboard for the docs; the stack is up and a demo's events are in it
+	$(BIN)/python docs/screenshots.py
 
 drill: ## fault drills (not there yet: a later issue)
 	@echo "the drills come with a later issue; make test kills a worker twice in the middle of a stream"

@@ -1,14 +1,19 @@
-"""One shared stack a test session, of real servers, on free ports; or with --reuse the one that runs already."""
+"""One shared stack a test session, of real servers, on free ports (or with --reuse the one that runs), and ways to ask it."""
 
+import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dotenv import dotenv_values
 
+from lakehouse.copies.server import Server
+from lakehouse.gold.engine import Engine
 from lakehouse.settings import STACK_FILE, settings
 from lakehouse.stack.process import end, spawn, tail
 from lakehouse.stack.state import StackState
@@ -16,6 +21,7 @@ from lakehouse.stack.state import StackState
 # On two loaded cores; alone it is up in 15 s.
 _UP_LIMIT_S = 300.0
 _DOWN_LIMIT_S = 120.0
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -72,3 +78,53 @@ def variables_of(folder: Path) -> dict[str, str]:
     written = {name: value for name, value in dotenv_values(folder / STACK_FILE).items() if value is not None}
     said = {name: value for name, value in os.environ.items() if name.startswith("LAKEHOUSE_")}
     return {**written, **said, "LAKEHOUSE_DATA_DIR": str(folder)}
+
+
+@pytest.fixture(scope="session")
+def lakehouse(stack: dict[str, str]) -> Run:
+    """Run a `lakehouse` command on the stack; fails the test on an exit code other than the expected one."""
+
+    def run(*arguments: str, stdin: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lakehouse.cli.main", *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def settled(lakehouse: Run) -> Callable[[], dict[str, Any]]:
+    """Wait until nothing is in flight; gives the audit, which must balance."""
+
+    def wait() -> dict[str, Any]:
+        account: dict[str, Any] = json.loads(lakehouse("audit", "--wait", "120", "--json").stdout)
+        assert account["balanced"]
+        assert account["complete"]
+        return account
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def trino(stack: dict[str, str]) -> Callable[[str], list[dict[str, Any]]]:
+    """Rows of a Trino query by column name."""
+    engine = Engine(settings(), source="lakehouse-test")
+
+    def query(sql: str) -> list[dict[str, Any]]:
+        names, rows = engine.table(sql)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    return query
+
+
+@pytest.fixture(scope="session")
+def clickhouse(stack: dict[str, str]) -> Callable[[str], list[dict[str, Any]]]:
+    """Rows of a ClickHouse query, as the read-only user, by column name."""
+    server = Server(settings(), reader=True)
+
+    def query(sql: str) -> list[dict[str, Any]]:
+        names, rows = server.table(sql)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    return query

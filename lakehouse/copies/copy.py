@@ -139,12 +139,15 @@ class Copies:
         if recorded and copied == snapshot:
             self._record(table, newest, snapshot, 0)
             return None
-        if self._server.query(f"select 1 from gold.{table} where build_id > {recorded} limit 1"):
-            log.info("%s: rows beyond build %d were left by a copy that was cut short; they go", table, recorded)
-            self._delete(table, f"build_id > {recorded}")
+        self._forget_beyond(table, recorded)
         rows = self._insert(table, table, f"where build_id > {recorded} and build_id <= {newest}")
         self._record(table, newest, snapshot, rows)
         return Copied(table, rows)
+
+    def _forget_beyond(self, table: str, recorded: int) -> None:
+        if self._server.query(f"select 1 from gold.{table} where build_id > {recorded} limit 1"):
+            log.info("%s: rows beyond build %d were left by a copy that was cut short; they go", table, recorded)
+            self._delete(table, f"build_id > {recorded}")
 
     def _days_beside(self, table: str, recorded: int, newest: int, days: Sequence[date]) -> Copied:
         """Replace days, and add later builds, in a twin that shares the table's data until then; exchange them."""
@@ -170,7 +173,7 @@ class Copies:
         if whole:
             self._make_beside(TABLE)
         else:
-            self._delete(TABLE, f"build_id > {recorded}")
+            self._forget_beyond(TABLE, recorded)
         select = rejected_rows(self._lake, newest.build_id, None if whole else before, taken)
         target = TABLE + _BESIDE if whole else TABLE
         rows = self._server.run(f"insert into gold.{target} {select}", query_id=_QUERY_ID + TABLE) if select else 0

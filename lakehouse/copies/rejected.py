@@ -12,6 +12,7 @@ from catalog.offsets import Offsets, between
 from streams.contract import Contract, contracts
 
 TABLE = "rejected"
+_PHONES = ("from_phone_number", "phone_number")
 
 
 @dataclass(frozen=True)
@@ -50,15 +51,20 @@ def rejected_rows(lake: str, build_id: int, before: Taken | None, later: Sequenc
 
 def _of_source(lake: str, contract: Contract, build_id: int, condition: str) -> str:
     columns = {f.column for f in contract.fields}
-    phone = next((c for c in ("from_phone_number", "phone_number") if c in columns), "null")
-    named = (
-        ("event_id", "event_time", "timestamp_raw")
-        if contract.is_event
-        else (contract.key.column, "effective_from", "null")
-    )
+    key, at, unread = "event_id", "event_time", "timestamp_raw"
+    if not contract.is_event:
+        key, at, unread = contract.key.column, "effective_from", "null"
+    # Named and typed one by one: of unions in which a column is there twice, or null, ClickHouse refuses some.
+    values = {
+        "source": f"'{contract.source}'",
+        "reason": "assumeNotNull(rejection_reason)",
+        "codes": "splitByString(', ', assumeNotNull(rejection_reason))",
+        "id": f"cast({key} as Nullable(String))",
+        "at": f"cast({at} as Nullable(DateTime64(6, 'UTC')))",
+        "unread": f"cast({unread} as Nullable(String))",
+        "phone": f"cast({next((c for c in _PHONES if c in columns), 'null')} as Nullable(String))",
+    }
+    named = ", ".join(f"{value} as its_{name}" for name, value in values.items())
     lineage = "kafka_topic, kafka_topic_id, kafka_partition, kafka_offset, kafka_timestamp, ingested_at"
-    return (
-        f"select '{contract.source}', assumeNotNull(rejection_reason), splitByString(', ', assumeNotNull(rejection_reason)),"
-        f" {named[0]}, {named[1]}, {named[2]}, {phone}, {lineage}, {build_id}"
-        f" from {lake}.`silver.{contract.source}` where is_rejected and {condition}"
-    )
+    rows = f"from {lake}.`silver.{contract.source}` where is_rejected and {condition}"
+    return f"select {named}, {lineage}, {build_id} as its_build {rows}"

@@ -210,14 +210,14 @@ class Statement:
         return Query(sql, used)
 
 
-def panel_query(model: Model, panel: Panel, scope: Scope) -> Query:
+def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] = Statement) -> Query:
     """Figures of a panel by its groups.
 
     Columns: of `time` the bucket's start and end in epoch seconds and its start as local text (`time`, `until`, `wall`); each
     other dimension as text; each measure as `m_<name>`; each figure under its name.
     """
     cube = model.cubes[panel.cube]
-    st = Statement(cube, scope)
+    st = kind(cube, scope)
     timed = TIME in panel.by
     groups = [name for name in panel.by if name != TIME]
     if timed:
