@@ -1,9 +1,9 @@
 """Where the project's data files are: contracts, SQL and server configuration, and an operator's own beside them.
 
-In a checkout they lie beside the packages, in a wheel below this one. An operator's folders (`LAKEHOUSE_EXTENSIONS`) are laid out
-like the project: `streams/contracts`, `trino/gold`, `trino/checks`, `trino/etc/catalog`, `trino/queries`, `clickhouse/tables`,
-`clickhouse/views`, `clickhouse/queries`, `clickhouse/dashboard`. A file of theirs is added to the project's, and takes the place
-of one that has the same name.
+In a checkout they lie beside the packages, in a wheel below this one. An operator's folders (`LAKEHOUSE_EXTENSIONS`) are laid
+out like the project: `streams/contracts`, `trino/gold`, `trino/checks`, `trino/etc/catalog`, `trino/queries`,
+`clickhouse/tables`, `clickhouse/views`, `clickhouse/queries`, `clickhouse/dashboard`. A file of theirs is added to the
+project's, and takes the place of one that has the same name.
 """
 
 from pathlib import Path
