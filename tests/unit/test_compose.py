@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "compose.yaml").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-OURS = ("init", "worker", "orchestrator", "dashboard")
+OURS = ("catalogs", "init", "worker", "orchestrator", "dashboard")
 SETTINGS: dict[str, str] = COMPOSE["x-settings"]
 VARIABLES = {f"LAKEHOUSE_{name.upper()}" for name in Settings.model_fields}
 # what differs by its nature: addresses, places, and what a container image does by itself
@@ -221,7 +221,7 @@ def test_trino_and_clickhouse_read_the_files_of_the_embedded_ones() -> None:
         for name in ("trino", "clickhouse")
     }
     assert mounted == {
-        "trino": {"trino/etc/catalog", "trino/etc/config.properties", "trino/etc/log.properties"},
+        "trino": {"trino/etc/config.properties", "trino/etc/log.properties"},
         "clickhouse": {"clickhouse/etc"},
     }
     for path in (path for paths in mounted.values() for path in paths):
@@ -236,15 +236,30 @@ def test_trino_and_clickhouse_read_the_files_of_the_embedded_ones() -> None:
     [("trino", "trino/etc", r"\$\{ENV:(\w+)\}"), ("clickhouse", "clickhouse/etc", r'from_env="(\w+)"')],
 )
 def test_every_variable_that_a_configuration_file_names_is_set(service: str, folder: str, pattern: str) -> None:
-    files = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+    files = [path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".example"]
     named = {name for path in files for name in re.findall(pattern, path.read_text())}
     assert named
     assert named <= environment(service).keys()
 
 
+def test_trino_reads_the_catalogs_that_a_service_writes_before_it_starts() -> None:
+    assert SERVICES["catalogs"]["command"] == ["python", "-m", "lakehouse.stack.catalogs", "/var/lib/lakehouse"]
+    assert SERVICES["catalogs"]["volumes"] == ["catalogs:/var/lib/lakehouse"]
+    assert f"catalogs:{environment('trino')['TRINO_CATALOGS']}:ro" in SERVICES["trino"]["volumes"]
+    assert "catalogs" in SERVICES["trino"]["depends_on"]
+
+
 def test_trino_has_the_addresses_and_keys_of_the_settings() -> None:
     assert SETTINGS.items() <= environment("trino").items()
     assert environment("trino")["CLICKHOUSE_ADDRESS"] == urlsplit(SETTINGS["LAKEHOUSE_CLICKHOUSE_URL"]).netloc
+    url = urlsplit(SETTINGS["LAKEHOUSE_REDIS_URL"])
+    said = {name: value for name, value in environment("trino").items() if name.startswith("REDIS_")}
+    assert said == {
+        "REDIS_ADDRESS": url.netloc,
+        "REDIS_DATABASE": url.path[1:],
+        "REDIS_USER": url.username or "",
+        "REDIS_PASSWORD": url.password or "",
+    }
 
 
 def test_secrets_are_asked_for_and_never_written() -> None:
@@ -311,14 +326,14 @@ def test_the_image_holds_what_the_package_is_made_of() -> None:
         assert (ROOT / name).exists(), name
 
 
-def test_data_is_in_named_volumes_and_each_is_used_once() -> None:
+def test_data_is_in_named_volumes_and_each_is_used_once_but_for_the_catalogs() -> None:
     used = [
         volume.split(":")[0]
         for service in SERVICES.values()
         for volume in service.get("volumes", ())
         if not volume.startswith("./")
     ]
-    assert sorted(used) == sorted(COMPOSE["volumes"])
+    assert sorted(used) == sorted([*COMPOSE["volumes"], "catalogs"])
     assert f"line:{SETTINGS['LAKEHOUSE_DATA_DIR']}" in SERVICES["orchestrator"]["volumes"]
 
 
