@@ -1,7 +1,9 @@
-"""`lakehouse sql`: queries on Trino or ClickHouse."""
+"""`lakehouse sql`: queries on Trino or ClickHouse, typed ones and saved ones."""
 
+import json
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 import click
@@ -26,6 +28,15 @@ _TABLE_ROWS = 1_000
     type=click.Path(exists=True, dir_okay=False),
     help="Read statements from a file, separated by `;`.",
 )
+@click.option("--list", "as_list", is_flag=True, help="List the saved queries: name, question, parameters.")
+@click.option("--run", "name", metavar="NAME", help="Run a saved query.")
+@click.option(
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter of the saved query; may come several times.",
+)
 @click.option("--engine", type=click.Choice(["trino", "clickhouse"]), default="trino", show_default=True)
 @click.option("--catalog", help="Trino's catalog of unqualified names.  [default: iceberg]")
 @click.option("--schema", help="Schema (in ClickHouse the database) of unqualified names.  [default: gold]")
@@ -47,6 +58,9 @@ _TABLE_ROWS = 1_000
 def sql_command(
     query: str | None,
     path: str | None,
+    as_list: bool,
+    name: str | None,
+    params: tuple[str, ...],
     engine: str,
     catalog: str | None,
     schema: str | None,
@@ -66,23 +80,31 @@ def sql_command(
     lakehouse sql "select * from silver.calls where is_rejected limit 5"
     lakehouse sql --engine clickhouse "select count() from gold.fact_calls"
     lakehouse sql --file report.sql --output report.parquet
+    lakehouse sql --list
+    lakehouse sql --run calls_by_brand --param since=2026-11-01
     echo "select 1" | lakehouse sql --json
 
-    Trino's catalogs are iceberg (schemas bronze, silver, gold; the default) and clickhouse (database gold). The console
-    of Trino is its own command line; that of ClickHouse is a small one. Both remember what was typed, in the data folder.
+    Trino's catalogs are iceberg (schemas bronze, silver, gold; the default), clickhouse (database gold), kafka (the topics)
+    and redis (reference records). The console of Trino is its own command line; that of ClickHouse is a small one. Both
+    remember what was typed, in the data folder. Saved queries are files in trino/queries and clickhouse/queries.
 
     CSV, JSON and Parquet stream, whatever their size. JSON is an array with one object a line; decimals are strings
     with all their digits, times ISO 8601, binary values hex. Several statements run in order, in one session; the first
     one that fails ends the run with exit code 1. Ctrl-C cancels the query on the server; exit code 130.
     """
-    if query is not None and path is not None:
-        raise UsageError("give a query or --file, not both")
+    if sum((query is not None, path is not None, name is not None, as_list)) > 1:
+        raise UsageError("give one of them: a query, --file, --run or --list")
+    if params and name is None:
+        raise UsageError("--param belongs to a saved query; name it with --run")
+    if as_list:
+        _list(engine, as_json or form == "json")
+        return
     if engine == "clickhouse" and catalog is not None:
         raise UsageError("ClickHouse has no catalogs; --schema is its database")
-    if query is None and path is None and sys.stdin.isatty() and sys.stdout.isatty():
+    if query is None and path is None and name is None and sys.stdin.isatty() and sys.stdout.isatty():
         _console(engine, catalog, schema, limit_rows)
         return
-    statements = _statements(query, path, engine)
+    statements = [_saved(engine, name, params)] if name is not None else _statements(query, path, engine)
 
     from lakehouse.cli.sql_output import destination, format_of
     from lakehouse.cli.sql_result import open_session
@@ -96,6 +118,22 @@ def sql_command(
     except KeyboardInterrupt:
         click.echo("interrupted: the query was cancelled", err=True)
         sys.exit(INTERRUPTED)
+
+
+def _list(engine: str, as_json: bool) -> None:
+    from lakehouse.cli.sql_saved import described, listing, saved_queries
+
+    queries = saved_queries(engine)
+    if as_json:
+        click.echo(json.dumps([described(query) for query in queries], ensure_ascii=False))
+    else:
+        click.echo("\n".join(listing(queries)))
+
+
+def _saved(engine: str, name: str, params: Sequence[str]) -> Statement:
+    from lakehouse.cli.sql_saved import find, given_values
+
+    return find(engine, name).statement(given_values(params))
 
 
 def _statements(query: str | None, path: str | None, engine: str) -> list[Statement]:
@@ -119,7 +157,7 @@ def _run(
     began, to_terminal, rows = time.monotonic(), path is None and sys.stdout.isatty(), 0
     target = Output(form, out, limit)
     for statement in statements:
-        with QueryProgress() as progress, session.result(statement.placed, progress.told) as result:
+        with QueryProgress() as progress, session.result(statement.placed, progress.told, statement.values) as result:
             if to_terminal:
                 progress.stop()
             target.on_count = progress.wrote

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.summary import QuerySummary
 from urllib3.exceptions import HTTPError
 
 from lakehouse.cli.sql_result import Result, Row, Told, one_line
+from lakehouse.cli.sql_statements import Values
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
@@ -62,7 +63,7 @@ class ClickHouseSession:
         return self._client
 
     @contextlib.contextmanager
-    def result(self, sql: str, told: Told) -> Iterator[Result]:
+    def result(self, sql: str, told: Told, values: Values = None) -> Iterator[Result]:
         """Run a statement; see `Session`."""
         if (clause := _FORMAT.search(sql)) and not _is_insert(sql):
             raise LakehouseError(f"leave out `{clause[0]}`; the option --format says how a result is written")
@@ -79,11 +80,11 @@ class ClickHouseSession:
             under_way = True
             # The library's word for a statement that a format cannot be asked of; of an insert we want the count.
             if _is_insert(sql) or client.create_query_context(sql).is_command:
-                answer = client.command(sql, settings={"query_id": query_id})
+                answer = client.command(sql, parameters=values, settings={"query_id": query_id})
                 under_way = False
                 yield _command_result(sql, answer)
             else:
-                with client.query_row_block_stream(sql, settings={"query_id": query_id}) as stream:
+                with client.query_row_block_stream(sql, values, settings={"query_id": query_id}) as stream:
                     types = [str(one.name) for one in stream.source.column_types]
                     try:
                         yield Result(list(stream.source.column_names), types, rows_of(stream), _first_words(sql))

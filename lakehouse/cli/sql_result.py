@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from lakehouse.cli.sql_statements import Values
 from lakehouse.settings import Settings
 
 Row = Sequence[Any]
@@ -38,8 +39,8 @@ class Result:
 class Session(Protocol):
     """One user's session on an engine: `use` and `set session` last as long as it does."""
 
-    def result(self, sql: str, told: Told) -> AbstractContextManager[Result]:
-        """Run a statement; leaving the block early, by Ctrl-C too, cancels it on the server.
+    def result(self, sql: str, told: Told, values: Values = None) -> AbstractContextManager[Result]:
+        """Run a statement, bound to values if there are any; leaving the block early, by Ctrl-C too, cancels it on the server.
 
         Raises:
             Retry: the server does not answer.

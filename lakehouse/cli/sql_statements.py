@@ -1,8 +1,13 @@
 """Cuts a text into SQL statements at the semicolons that are no part of a string, a name or a comment."""
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
+
+Values = Sequence[Any] | Mapping[str, Any] | None
+"""Values that a statement is bound to: in order for Trino, by name for ClickHouse."""
 
 # What cannot be cut: each alternative that is not closed reaches to the end of the text.
 _PIECES = r"""
@@ -19,11 +24,13 @@ _SHELL_COMMENTS = r"| \#[ !][^\n]*"
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement without its semicolon, and where it begins in the text (counted from one)."""
+    """One statement without its semicolon, where it begins in the text (counted from one), and the values of its
+    parameters."""
 
     text: str
     line: int
     column: int
+    values: Values = None
 
     @property
     def placed(self) -> str:
@@ -45,6 +52,12 @@ def split_statements(text: str, engine: str = "trino") -> tuple[list[Statement],
             ended.append(_statement(text, begin, stop))
             begin = -1
     return ended, _statement(text, begin, stop) if begin >= 0 else None
+
+
+def code_pieces(text: str, engine: str = "trino") -> Iterator[tuple[str, bool]]:
+    """The text in pieces, each with whether it is code: no string, quoted name, comment or space."""
+    for piece in _pattern(engine).finditer(text):
+        yield piece[0], piece.lastgroup == "code" and piece[0][0] not in "'\"`$"
 
 
 def _statement(text: str, begin: int, stop: int) -> Statement:

@@ -10,6 +10,7 @@ from requests.exceptions import RequestException
 from trino.exceptions import Error, TrinoQueryError
 
 from lakehouse.cli.sql_result import Result, Row, Told, one_line
+from lakehouse.cli.sql_statements import Values
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 
@@ -42,11 +43,11 @@ class TrinoSession:
         )
 
     @contextlib.contextmanager
-    def result(self, sql: str, told: Told) -> Iterator[Result]:
+    def result(self, sql: str, told: Told, values: Values = None) -> Iterator[Result]:
         """Run a statement; see `Session`."""
         cursor = self._connection.cursor(stats_callback=lambda stats: told(_trino_state(stats)))
         try:
-            cursor.execute(sql)
+            cursor.execute(sql, list(values) if values else None)
             columns = cursor.description or ()
             names, types = [c.name for c in columns], [str(c.type_code) for c in columns]
             yield Result(names, types, self._blocks(cursor), cursor.update_type or "done")

@@ -225,7 +225,7 @@ def test_values_read_well() -> None:
     ("arguments", "sentence"),
     [
         (["sql", "  -- only; a comment"], "nothing to run"),
-        (["sql", "select 1", "--file", __file__], "not both"),
+        (["sql", "select 1", "--file", __file__], "give one of them"),
         (["sql", "--engine", "clickhouse", "--catalog", "x", "select 1"], "ClickHouse has no catalogs"),
     ],
 )
