@@ -21,6 +21,7 @@ from streams.contract import Contract, Field, contracts
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 README = ROOT / "README.md"
+FEDERATION = ROOT / "docs" / "federation.md"
 COMMAND = "make docs"
 BEGIN, END = "<!-- settings: begin -->", "<!-- settings: end -->"
 _WIDTH = 100
@@ -45,6 +46,7 @@ def pages() -> dict[Path, str]:
         REFERENCE / "gold.md": _NOTE + gold_page(),
         REFERENCE / "galaxy.md": _NOTE + galaxy_page(),
         README: readme(README.read_text()),
+        FEDERATION: federation(FEDERATION.read_text()),
     }
 
 
@@ -310,6 +312,16 @@ def readme(text: str) -> str:
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     return f"{before}{begin}\n{settings_table()}\n{end}{after}" if begin and end else text
+
+
+def federation(text: str) -> str:
+    """The tour of the saved queries, each with its statement as it is now behind `<!-- query: name -->`."""
+
+    def shown(found: re.Match[str]) -> str:
+        sql = (ROOT / "trino" / "queries" / f"{found[1]}.sql").read_text()
+        return f"<!-- query: {found[1]} -->\n\n```sql\n{sql}```\n"
+
+    return re.sub(r"<!-- query: (\w+) -->\n(?:\n```sql\n.*?```\n)?", shown, text, flags=re.DOTALL)
 
 
 def main() -> None:

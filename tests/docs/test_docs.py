@@ -69,6 +69,11 @@ def test_generated_pages_are_up_to_date(generator: ModuleType) -> None:
     assert not stale, f"{', '.join(stale)}: not what the code says; run `{generator.COMMAND}`"
 
 
+def test_every_saved_query_is_in_the_tour() -> None:
+    shown = re.findall(r"<!-- query: (\w+) -->", (ROOT / "docs" / "federation.md").read_text())
+    assert sorted(shown) == sorted(path.stem for path in (ROOT / "trino" / "queries").glob("*.sql"))
+
+
 def test_the_readme_has_the_place_of_the_settings(generator: ModuleType) -> None:
     text = (ROOT / "README.md").read_text()
     assert text.count(generator.BEGIN) == text.count(generator.END) == 1
