@@ -1,5 +1,6 @@
 """Reference records as workers share them through Redis."""
 
+import json
 from typing import Any
 
 import fakeredis
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 import redis
 
+from streams import reference_keys
 from streams.contract import Contract, contracts
 from streams.references import References
 
@@ -75,6 +77,15 @@ def test_columns_keep_their_types(server: fakeredis.FakeServer) -> None:
     one.refresh()
     assert one.frames["cell_sites"].row(0, named=True) == site
     assert one.frames["devices"]["is_smartphone"].to_list() == [True]
+
+
+def test_each_record_has_a_key_of_its_own_that_the_sorted_set_names(server: fakeredis.FakeServer) -> None:
+    """What Trino's Redis connector can read; lakehouse/stack/catalogs.py describes it."""
+    worker(server).publish("devices", devices(("35846279", "Nokia"), ("86945303", "Huawei")))
+    held = fakeredis.FakeRedis(server=server, decode_responses=True)
+    keys = held.zrange(reference_keys.changes("devices"), 0, -1)
+    assert keys == [reference_keys.record("devices", tac) for tac in ("35846279", "86945303")]
+    assert [json.loads(text)["brand"] for text in held.mget(keys)] == ["Nokia", "Huawei"]
 
 
 def test_a_worker_that_comes_later_learns_all(server: fakeredis.FakeServer) -> None:
