@@ -144,7 +144,8 @@ def opened(rounds: int) -> float | None:
             context = browser.new_context()
             page = context.new_page()
             page.goto(settings().dashboard_url)
-            page.wait_for_function("document.body.dataset.loaded !== undefined")
+            while not page.evaluate("document.body.dataset.loaded !== undefined"):
+                page.wait_for_timeout(10)
             context.close()
 
         return round(_best(once, rounds)[0], 0)

@@ -15,7 +15,10 @@ LOOKS = {
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "is_mobile": True, "has_touch": True},
 }
-_DRAWN = "document.body.dataset.loaded === location.search && !document.querySelector('[aria-busy]')"
+_DRAWN = """
+    [...new URLSearchParams(document.body.dataset.loaded)].sort().join() ===
+    [...new URLSearchParams(location.search)].sort().join() && !document.querySelector("[aria-busy]")
+"""
 
 
 def take(browser: Browser, site: str) -> list[Path]:
@@ -30,7 +33,8 @@ def take(browser: Browser, site: str) -> list[Path]:
         for name in model().pages:
             chosen = f"&f.subscriber=%2B{number.removeprefix('+')}" if name == "subscribers" else ""
             page.goto(f"{site}/?page={name}&range=7d{'&compare=1' if name == 'overview' else ''}{chosen}")
-            page.wait_for_function(_DRAWN)
+            while not page.evaluate(_DRAWN):  # the page forbids what Playwright's own waiting does
+                page.wait_for_timeout(50)
             page.wait_for_timeout(300)  # fonts
             made.append(FOLDER / f"{name}-{look}.jpg")
             page.screenshot(path=made[-1], type="jpeg", quality=72)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from catalog.offsets import PartitionId
 from lakehouse.copies.rejected import Taken, rejected_rows
 from lakehouse.copies.server import Server
 from lakehouse.settings import settings
@@ -22,7 +23,7 @@ def test_rejected_messages_of_any_sources_are_copied_together(events: None, trin
         ends = (
             f"select kafka_topic_id as t, kafka_partition as p, max(kafka_offset) + 1 as e from iceberg.silver.{source}"
         )
-        known[source] = {(row["t"], row["p"]): row["e"] for row in trino(f"{ends} group by 1, 2")}
+        known[source] = {PartitionId(row["t"], row["p"]): row["e"] for row in trino(f"{ends} group by 1, 2")}
     for chosen in combinations(contracts(), size):
         select = rejected_rows("lk", 1, None, [Taken({source: known[source] for source in chosen})])
         # What an insert does with the union: all its columns, side by side.
