@@ -6,6 +6,7 @@ give the same figures. Then the first page is opened in a browser, if there is o
 """
 
 import json
+import math
 import shutil
 import statistics
 import time
@@ -99,11 +100,15 @@ def _best(ask: Any, rounds: int) -> tuple[float, Any]:
 def _same(ours: list[list[Any]], naive: list[list[Any]]) -> bool:
     """Whether figures agree, as far as sums of floating point do."""
 
-    def plain(rows: list[list[Any]]) -> list[tuple[Any, ...]]:
-        cut = [tuple(float(f"{v:.9g}") if isinstance(v, float) else v for v in row) for row in rows]
-        return sorted(cut, key=str)
+    def plain(rows: list[list[Any]]) -> list[tuple[str, list[float]]]:
+        exact = [json.dumps([v for v in row if not isinstance(v, float)]) for row in rows]
+        return sorted(zip(exact, [[v for v in row if isinstance(v, float)] for row in rows], strict=True))
 
-    return plain(ours) == plain(naive)
+    pairs = zip(plain(ours), plain(naive), strict=False)
+    return len(ours) == len(naive) and all(
+        a == b and len(x) == len(y) and all(math.isclose(p, q, rel_tol=1e-6) for p, q in zip(x, y, strict=True))
+        for (a, x), (b, y) in pairs
+    )
 
 
 def measure(rounds: int, say: report.Say) -> list[Timing]:

@@ -145,6 +145,18 @@ def test_a_bar_in_time_narrows_the_range_to_itself(viewer: Viewer) -> None:
     assert sum(float(r.locator("td").nth(2).get_attribute("data-value") or 0) for r in of_status) == inside
 
 
+def test_stacked_bars_reach_as_high_as_their_sum(viewer: Viewer) -> None:
+    viewer.open(f"?page=calls&{RANGE}")
+    series = viewer.page.evaluate(
+        """() => echarts.getInstanceByDom(document.querySelector('[data-panel="time"] .canvas')).getOption().series
+            .filter((one) => one.type === "bar").map((one) => one.data.map((item) => item.value))"""
+    )
+    buckets = [[at for at, _ in one] for one in series]
+    assert len(series) > 3
+    assert all(one == buckets[0] for one in buckets), "ECharts stacks by place: every series needs every bucket"
+    assert sum(value for one in series for _, value in one) == viewer.value("calls")
+
+
 def test_an_address_restores_the_view_and_back_goes_back(viewer: Viewer) -> None:
     viewer.open(f"?page=calls&{RANGE}")
     everything = viewer.value("calls")

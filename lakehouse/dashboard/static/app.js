@@ -92,6 +92,7 @@ class App {
     const page = this.page();
     document.title = `${page.title} · Telecom lakehouse`;
     $("pages").replaceChildren(...this.model.pages.map((one) => h("a", { href: address.link({ ...this.view, page: one.name, filters: this.kept({ ...this.view, page: one.name }) }), "aria-current": one === page ? "page" : null, onclick: (event) => { if (event.ctrlKey || event.metaKey) return; event.preventDefault(); this.go({ page: one.name }); } }, one.title)));
+    $("pages").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.showControls();
     if (!this.keepOpen) this.filters.show(); else { this.keepOpen = false; const open = $("filters").querySelector(".options"); this.filters.show(); if (open) { const name = open.previousElementSibling.dataset.filter; const button = $("filters").querySelector(`[data-filter="${name}"]`); this.filters.open(button, name); } }
     if (whole) {

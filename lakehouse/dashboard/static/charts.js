@@ -1,6 +1,6 @@
 // Charts, drawn by Apache ECharts. Colours are those of Okabe and Ito, told apart with any kind of colour blindness.
 
-import { figure, shown } from "./format.js";
+import { figure, shown, wall } from "./format.js";
 
 const COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C8C8C", "#B8A800"];
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -41,13 +41,15 @@ function overTime(panel, data, context) {
   const totals = new Map(names.map((name) => [name, 0]));
   if (group) data.rows.forEach((row) => totals.set(row[at.group], totals.get(row[at.group]) + Number(row[column(data, kpi.name)])));
   if (group) names.sort((a, b) => totals.get(b) - totals.get(a));
+  // Stacks are right only where every series has every bucket: what is not there is 0.
+  const buckets = bars ? [...new Set(data.rows.map((row) => row[at.wall]))].sort() : [];
   const series = names.map((name) => {
     const value = column(data, group ? kpi.name : name);
     const rows = group ? data.rows.filter((row) => row[at.group] === name) : data.rows;
     return {
       name: group ? shown(name, context.type(panel.cube, group)) : context.kpis[name].title,
       type: bars ? "bar" : "line", stack: bars ? "all" : undefined, barMaxWidth: 40, showSymbol: rows.length < 40, symbolSize: 6, connectNulls: false,
-      data: rows.map((row) => ({ value: [utc(row[at.wall]), row[value] === null ? null : Number(row[value])], row })),
+      data: bars ? filled(rows, buckets, at.wall, value) : rows.map((row) => point(row, at.wall, value)),
     };
   });
   if (data.before?.length) series.push(before(panel, data, kpi, at, context));
@@ -56,10 +58,17 @@ function overTime(panel, data, context) {
     ...option, series,
     legend: { ...option.legend, show: series.length > 1 },
     grid: { ...option.grid, top: series.length > 1 ? 34 : 12 },
-    xAxis: { type: "time", ...axis, splitLine: { show: false } },
+    xAxis: { type: "time", min: utc(wall(data.from)), max: utc(wall(data.to)), ...axis, splitLine: { show: false } },
     yAxis: { type: "value", scale: !bars, ...axis, axisLabel: { ...axis.axisLabel, formatter: (n) => figure(n, kpi.unit, "", true) } },
     tooltip: { ...option.tooltip, trigger: "axis", axisPointer: { type: bars ? "shadow" : "line" }, valueFormatter: (n) => figure(n, kpi.unit, data.money) },
   };
+}
+
+const point = (row, at, value) => ({ value: [utc(row[at]), row[value] === null ? null : Number(row[value])], row });
+
+function filled(rows, buckets, at, value) {
+  const known = new Map(rows.map((row) => [row[at], row]));
+  return buckets.map((bucket) => (known.has(bucket) ? point(known.get(bucket), at, value) : { value: [utc(bucket), 0] }));
 }
 
 // The period before, moved onto this one: one dashed line, of stacked bars their sum.

@@ -15,11 +15,11 @@ export class PanelView {
     this.note = h("div", { class: "definition", hidden: true });
     const kpis = panel.kpis.map((name) => app.model.kpis[name]);
     const button = (sign, label, act, more = {}) => h("button", { class: "tool", title: label, "aria-label": `${label}: ${panel.title}`, onclick: act, ...more }, sign);
-    const tools = [button("ⓘ", "What it means", () => { this.note.hidden = !this.note.hidden; })];
+    const tools = [button("i", "What it means", () => { this.note.hidden = !this.note.hidden; })];
     if (DRAWN.includes(panel.kind)) tools.push(button("▦", "As a table or drawn", () => { this.asTable = !this.asTable; this.show(); }));
     tools.push(button("☰", "Rows behind it", () => app.openRows(panel.cube)));
     const menu = h("span", { class: "menu", hidden: true }, ["csv", "parquet"].map((form) => h("a", { class: "download", href: "#", onclick: (event) => { event.currentTarget.href = app.exportLink(`panel/${app.view.page}/${panel.name}.${form}`); menu.hidden = true; } }, form.toUpperCase())));
-    tools.push(button("⭳", "Download", () => { menu.hidden = !menu.hidden; }), menu);
+    tools.push(button("↓", "Download", () => { menu.hidden = !menu.hidden; }), menu);
     if (panel.kind === "map") tools.unshift(h("select", { "aria-label": "Colour shows", onchange: (event) => { this.colour = event.target.value; this.show(); } }, panel.kpis.slice(1).map((name) => h("option", { value: name }, app.model.kpis[name].title))));
     this.note.append(...kpis.map((kpi) => h("div", {}, h("strong", {}, kpi.title), ": ", kpi.meaning, h("code", {}, kpi.formula), h("small", {}, `Source: ${kpi.source}. Reads: ${kpi.from.join(", ")}.`))));
     this.element = h("section", { class: `panel ${panel.kind}${panel.wide ? " wide" : ""}`, "data-panel": panel.name, "aria-label": panel.title },
@@ -107,10 +107,10 @@ export class PanelView {
     if (state.problems.length) parts.push(h("span", { class: "bad", title: state.problems.join("\n") }, `⚠ ${state.problems.length} ${state.problems.length > 1 ? "checks" : "check"} not right`));
     else parts.push(h("span", { class: "good", title: "every check of these tables holds" }, this.panel.kind === "number" ? "✓" : "✓ checks"));
     const waiting = state.waiting ? `${figure(state.waiting, "count")} events on the way` : "nothing on the way";
-    parts.push(h("span", { title: `build ${state.build}; ${waiting}` }, this.panel.kind === "number" ? `copied ${ago(state.copied_at)}` : `build ${state.build ?? "none"}, copied ${ago(state.copied_at)}; ${waiting}`));
+    parts.push(h("span", { title: `build ${state.build}; ${waiting}; answered in ${data.took_ms} ms` }, this.panel.kind === "number" ? `copied ${ago(state.copied_at)}` : `build ${state.build ?? "none"}, copied ${ago(state.copied_at)}; ${waiting}`));
     const ignored = data.ignored.map((name) => app.titleOf(name));
     if (ignored.length) parts.push(h("span", { class: "soft" }, `not filtered by ${ignored.join(", ")}`));
-    parts.push(h("span", { class: "soft took" }, `${data.took_ms} ms`));
+    if (this.panel.kind !== "number") parts.push(h("span", { class: "soft took" }, `${data.took_ms} ms`));
     return parts;
   }
 }

@@ -31,13 +31,13 @@ class Subscriber {
     let told;
     try { told = await this.app.ask(`api/subscriber/${encodeURIComponent(phone)}`, null, signal); } catch (error) { if (error.name !== "AbortError") this.history.replaceChildren(h("p", { class: "error" }, error.message)); return; }
     const of = (row, name) => row[told.columns.indexOf(name)];
-    const open = (until) => String(until).startsWith("9999") ? "now" : until;
+    const moment = (at) => (String(at).startsWith("9999") ? "now" : String(at).startsWith("1900-01-01") ? "the beginning" : String(at).replace(/\.0+$/, ""));
     const latest = told.rows[0];
     const facts = latest ? ["name", "user_id", "email", "gender", "age_group", "activation_date"].map((name) => [name.replace("_", " "), of(latest, name)]).filter((one) => one[1]) : [];
     this.history.replaceChildren(h("h3", {}, said(phone)), h("dl", { class: "facts" }, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, said(String(value)))])),
       h("p", {}, h("button", { onclick: () => this.app.openRows("activity") }, "Everything they did, row by row")),
       h("h3", {}, "History of the number"),
-      grid(["From", "Until", "User id", "Plan", "Status", "City", "Address", "Remarks"], told.rows.map((row) => [of(row, "valid_from"), open(of(row, "valid_to")), of(row, "user_id"), of(row, "plan_type"), of(row, "status"), of(row, "city"), of(row, "address"), [of(row, "is_inferred") && "known from events only", of(row, "is_deleted") && "deleted"].filter(Boolean).join(", ") || "–"]), "No event and no record has named this number."));
+      grid(["From", "Until", "User id", "Plan", "Status", "City", "Address", "Remarks"], told.rows.map((row) => [moment(of(row, "valid_from")), moment(of(row, "valid_to")), of(row, "user_id"), of(row, "plan_type"), of(row, "status"), of(row, "city"), of(row, "address"), [of(row, "is_inferred") && "known from events only", of(row, "is_deleted") && "deleted"].filter(Boolean).join(", ") || "–"]), "No event and no record has named this number."));
   }
 }
 
