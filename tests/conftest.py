@@ -86,7 +86,7 @@ def lakehouse(stack: dict[str, str]) -> Run:
 
     def run(*arguments: str, stdin: str | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "lakehouse.cli.main", *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=420, check=False)
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done
 
@@ -98,7 +98,7 @@ def settled(lakehouse: Run) -> Callable[[], dict[str, Any]]:
     """Wait until nothing is in flight; gives the audit, which must balance."""
 
     def wait() -> dict[str, Any]:
-        account: dict[str, Any] = json.loads(lakehouse("audit", "--wait", "120", "--json").stdout)
+        account: dict[str, Any] = json.loads(lakehouse("audit", "--wait", "300", "--json").stdout)
         assert account["balanced"]
         assert account["complete"]
         return account
