@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lakehouse.dashboard.model import model
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "clickhouse" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboards" / "telecom.json").read_text())
@@ -57,6 +59,15 @@ def test_a_panel_reads_gold_alone_and_only_by_macros_that_the_tests_expand() -> 
         assert read
         assert all(table.startswith("gold.") for table in read), panel["title"]
         assert set(re.findall(r"\$__(\w+)", sql)) <= MACROS, panel["title"]
+
+
+@pytest.mark.parametrize("kpi", ["asr", "drop_rate", "delivery_rate", "cases"])
+def test_a_figure_is_made_of_the_measures_of_the_kpi(kpi: str) -> None:
+    known = model().kpis[kpi]
+    measures = model().cubes[known.cube].measures
+    [sql] = [sql for sql in (panel["targets"][0]["rawSql"] for panel in DASHBOARD["panels"]) if f" as {kpi}\n" in sql]
+    for name in filter(None, (known.numerator, known.denominator)):
+        assert measures[name].sql in sql
 
 
 def test_panels_do_not_overlap_and_have_their_own_numbers() -> None:
