@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakehouse.dashboard.model import Model, model
 from lakehouse.dashboard.query import Scope, panel_query, rows_query, values_query
-from lakehouse.dashboard.rejections import reason_in_words
+from lakehouse.dashboard.rejections import _TOPIC_ID, reason_in_words
 from lakehouse.dashboard.scope import scope_of
 from lakehouse.dashboard.subscribers import normalised
 from lakehouse.errors import UsageError
@@ -210,3 +210,10 @@ def test_a_range_is_told_with_its_ends() -> None:
     said = reason_in_words("calls", "range:call_duration_seconds", START)
     assert "from 0 to 86400" in said["rule"]
     assert "2026-11-20" in reason_in_words("calls", "range:timestamp", START)["rule"]
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"), [("3plJYU+vTTKSP5tJJ9G09Q", True), ("a/b_c-d==", True), ("a' or 1", False), ("", False)]
+)
+def test_a_topic_id_is_base64_of_either_alphabet_and_nothing_else(text: str, meant: bool) -> None:
+    assert bool(_TOPIC_ID.fullmatch(text)) == meant
