@@ -66,7 +66,7 @@ def viewer(browser: Browser, site: str, events: None) -> Iterator[Viewer]:
     """A viewer; what it should not have met fails the test in the end."""
     context = browser.new_context(viewport={"width": 1500, "height": 950}, locale="en-GB", accept_downloads=True)
     viewer = Viewer(context.new_page(), site)
-    viewer.page.set_default_timeout(30_000)
+    viewer.page.set_default_timeout(90_000)
     viewer.page.on("pageerror", lambda error: viewer.errors.append(error.stack or str(error)))
     viewer.page.on("console", lambda said: viewer.errors.append(said.text) if said.type == "error" else None)
     viewer.page.on("request", lambda asked: viewer.foreign.append(asked.url) if not _own(asked.url, site) else None)

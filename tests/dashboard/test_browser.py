@@ -245,7 +245,7 @@ def test_the_file_holds_what_is_seen(viewer: Viewer, tmp_path: Path) -> None:
     assert len(rows) > 1
 
 
-def test_live_mode_shows_new_events_by_itself(viewer: Viewer, lakehouse: Any) -> None:
+def test_live_mode_shows_new_events_by_itself(viewer: Viewer, lakehouse: Any, settled: Any) -> None:
     viewer.open("?page=messages&range=24h&live=1")
     before = viewer.value("messages")
     of_now = ("--follow", "--events", "300", "--rate", "300", "--sources", "sms", "--defects", "none")
@@ -253,6 +253,7 @@ def test_live_mode_shows_new_events_by_itself(viewer: Viewer, lakehouse: Any) ->
     viewer.until(
         "was => Number(document.querySelector('[data-panel=messages] .value').dataset.value) >= was + 300", before
     )
+    settled()
 
 
 # -- a stopped ClickHouse ------------------------------------------------------------------------------------------------
