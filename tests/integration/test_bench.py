@@ -30,7 +30,7 @@ def _descendants(process: "subprocess.Popen[str]") -> list[psutil.Process]:
 @pytest.mark.stack
 def test_one_command_races_both_on_the_same_topic(tmp_path: Path) -> None:
     process = _start(tmp_path, "--json")
-    printed, errors = process.communicate(timeout=240)
+    printed, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     found = json.loads(printed)
     (pair,) = found["rounds"]
@@ -51,7 +51,7 @@ def test_ctrl_c_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
     running = _descendants(process)
     assert len(running) >= 4, "supervisor, Kafka, SeaweedFS, Redis"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=90)
+    process.communicate(timeout=600)
     assert process.returncode != 0
     limit = time.monotonic() + 10
     while any(one.is_running() for one in running) and time.monotonic() < limit:
