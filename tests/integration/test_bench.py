@@ -66,7 +66,7 @@ def test_builds_are_timed_against_a_full_one(tmp_path: Path) -> None:
         [sys.executable, "-m", "bench.build", "--facts", "2000", "--events", "300", "--rounds", "1", "--json"],
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
         env={**os.environ, "TMPDIR": str(tmp_path)},
         check=False,
     )
