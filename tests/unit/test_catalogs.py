@@ -1,6 +1,7 @@
 """What Trino reads as its catalogs, written from contracts and settings."""
 
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from lakehouse.errors import LakehouseError
 from lakehouse.settings import Settings, settings
-from lakehouse.stack import catalogs
-from lakehouse.stack.trino import _PLUGINS
+from lakehouse.stack import catalogs, trino_plugins
 from streams import reference_keys
 from streams.contract import contracts
 
@@ -116,15 +117,46 @@ def test_a_line_whose_variable_is_empty_is_left_out(tmp_path: Path) -> None:
     assert "p@ss" not in "".join(written(tmp_path, redis_url=url).values())
 
 
-def test_every_catalog_has_its_connector(tmp_path: Path) -> None:
-    files = written(tmp_path)
-    texts = [text for name, text in files.items() if name.startswith("catalog/")]
-    texts.append((catalogs_folder() / "postgresql.properties.example").read_text())
-    named = {
-        line.partition("=")[2] for text in texts for line in text.splitlines() if line.startswith("connector.name")
-    }
-    assert named == {"iceberg", "clickhouse", "kafka", "redis", "postgresql"}
-    assert named <= set(_PLUGINS)
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache with a small tarball in the place of Trino's."""
+    tarball = tmp_path / "trino-server-1.tar.gz"
+    with tarfile.open(tarball, "w:gz") as archive:
+        for name in (
+            "lib/server.jar",
+            *(f"plugin/{one}/it.jar" for one in (*trino_plugins._FIRST, "delta-lake", "tpch")),
+        ):
+            archive.addfile(tarfile.TarInfo(f"trino-server-1/{name}"))
+    monkeypatch.setattr(trino_plugins, "trino_tarball", lambda folder: tarball)
+    return tmp_path
+
+
+def linked(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if (path / "it.jar").exists()}
+
+
+def test_a_stack_loads_the_plugins_that_its_catalogs_name(cache: Path) -> None:
+    catalogs.write(Settings(), cache / "out")
+    trino_plugins.link(cache, cache / "out" / "catalog", cache / "plugins")
+    assert linked(cache / "plugins") == {"iceberg", "clickhouse", "kafka", "redis"}
+    example = (catalogs_folder() / "postgresql.properties.example").read_text()
+    (cache / "out" / "catalog" / "crm.properties").write_text(example)
+    (cache / "out" / "catalog" / "lake.properties").write_text("connector.name = delta_lake\n")
+    trino_plugins.link(cache, cache / "out" / "catalog", cache / "plugins")
+    assert linked(cache / "plugins") - {"iceberg", "clickhouse", "kafka", "redis"} == {
+        "postgresql", "geospatial", "delta-lake"
+    }  # fmt: skip
+
+
+def test_plugins_are_unpacked_when_they_are_wanted(cache: Path) -> None:
+    trino_plugins.unpack(cache)
+    there = trino_plugins.home(cache) / "plugin"
+    assert linked(there) == set(trino_plugins._FIRST)
+    trino_plugins.unpack(cache, ["iceberg", "tpch"])
+    assert linked(there) == {*trino_plugins._FIRST, "tpch"}
+    with pytest.raises(LakehouseError, match="no plugin abacus; it has clickhouse, delta-lake, "):
+        trino_plugins.unpack(cache, ["abacus"])
+    assert not list(cache.glob("unpacking-*"))
 
 
 def catalogs_folder() -> Path:
