@@ -22,8 +22,8 @@ _TYPES = {
     "tac": "a type allocation code: exactly 8 digits",
     "currency": "an ISO 4217 code in upper case",
 }
-# base64, of either alphabet: nothing in it could end a literal
-_TOPIC_ID = re.compile(r"[A-Za-z0-9_+/=-]{1,64}")
+# 16 bytes in base64, of either alphabet
+_TOPIC_ID = re.compile(r"[A-Za-z0-9_+/-]{22}")
 
 
 def reason_in_words(source: str, code: str, earliest: datetime) -> dict[str, str]:
