@@ -112,13 +112,13 @@ class Statement:
         """Group by a dimension, as text; null is the empty text."""
         one = _dimension(self._cube, name)
         if one.via is not None:
-            self.groups[name] = f"ifNull(toString({self._column(one.via, name, one.sql)}), '')"
+            self.groups[name] = _text(self._column(one.via, name, one.sql))
             return
         if one.each:
             self._keys[f"g_{name}"] = f"arrayJoin(arrayDistinct(arrayMap(code -> {one.sql}, {one.each})))"
         else:
             self._keys[f"g_{name}"] = self._sql(one.sql)
-        self.groups[name] = f"ifNull(toString(g_{name}), '')"
+        self.groups[name] = _text(f"g_{name}")
 
     def measure(self, name: str, one: Measure) -> None:
         """Select a measure as `m_<name>`."""
@@ -139,34 +139,25 @@ class Statement:
         """The two steps, as a query of groups and measures."""
         if not self._joined and "money" not in self._keys:
             return self._one_step()
-        inner = [f"{sql} as {name}" for name, sql in (*self._keys.items(), *self._sums.items())]
+        inner = _listed({**self._keys, **self._sums})
+        rows = f"(select {inner}\nfrom {self._cube.source} as f\nwhere {self.where()}{_grouped(self._keys)})"
+        return self._outer(rows, self.measures)
+
+    def _outer(self, rows: str, measures: Mapping[str, str]) -> str:
+        """The groups and measures of rows, joined with the dimension tables."""
         joins = "".join(
-            f"\nany left join (select {self._cube.joins[via].column} as j_{via}"
-            f"{''.join(f', {sql} as {name}' for name, sql in columns.items())} from {self._cube.joins[via].table}) as t_{via}"
-            f" on k_{via} = j_{via}"
+            f"\nany left join (select {_listed({f'j_{via}': self._cube.joins[via].column, **columns})}"
+            f" from {self._cube.joins[via].table}) as t_{via} on k_{via} = j_{via}"
             for via, columns in self._joined.items()
         )
-        grouped = f"\ngroup by {', '.join(self._keys)}" if self._keys else ""
-        rows = f"(select {', '.join(inner)}\nfrom {self._cube.source} as f\nwhere {self.where()}{grouped})"
-        return f"select {self._selected()}\nfrom {rows} as f{joins}{self._grouped()}"
+        selected = _listed({**self.groups, **{f"m_{name}": sql for name, sql in measures.items()}})
+        return f"select {selected}\nfrom {rows} as f{joins}{_grouped(self.groups)}"
 
     def _one_step(self) -> str:
         """Where the fact holds all that is asked for, adding up once does."""
-        groups = [f"{self._keys[name] if name == 'bucket' else self._of_key(name)} as {name}" for name in self.groups]
-        sums = [f"{self._sums[f's_{name}']} as m_{name}" for name in self.measures]
-        return (
-            f"select {', '.join(groups + sums)}\nfrom {self._cube.source} as f\nwhere {self.where()}{self._grouped()}"
-        )
-
-    def _of_key(self, name: str) -> str:
-        return f"ifNull(toString({self._keys[f'g_{name}']}), '')"
-
-    def _selected(self) -> str:
-        groups = [f"{sql} as {name}" if sql != name else name for name, sql in self.groups.items()]
-        return ", ".join([*groups, *(f"{sql} as m_{name}" for name, sql in self.measures.items())])
-
-    def _grouped(self) -> str:
-        return f"\ngroup by {', '.join(self.groups)}" if self.groups else ""
+        groups = {n: self._keys[n] if n == "bucket" else _text(self._keys[f"g_{n}"]) for n in self.groups}
+        selected = _listed({**groups, **{f"m_{name}": self._sums[f"s_{name}"] for name in self.measures}})
+        return f"select {selected}\nfrom {self._cube.source} as f\nwhere {self.where()}{_grouped(self.groups)}"
 
     def where(self) -> str:
         """Time range and filters."""
@@ -184,11 +175,9 @@ class Statement:
         if one.each:
             return f"arrayExists(code -> {one.sql} {chosen}, {one.each})"
         if one.via is None:
-            return f"ifNull(toString({self._sql(one.sql)}), '') {chosen}"
+            return f"{_text(self._sql(one.sql))} {chosen}"
         join = self._cube.joins[one.via]
-        return (
-            f"f.{join.key} in (select {join.column} from {join.table} where ifNull(toString({one.sql}), '') {chosen})"
-        )
+        return f"f.{join.key} in (select {join.column} from {join.table} where {_text(one.sql)} {chosen})"
 
     @property
     def _time(self) -> str:
@@ -291,6 +280,21 @@ def _dimension(cube: Cube, name: str) -> Dimension:
     if name not in cube.dimensions:
         raise UsageError(f"{cube.name} has no dimension {name!r}; it has {', '.join(cube.dimensions)}")
     return cube.dimensions[name]
+
+
+def _text(sql: str) -> str:
+    """An expression as text; null is the empty text."""
+    return f"ifNull(toString({sql}), '')"
+
+
+def _listed(columns: Mapping[str, str]) -> str:
+    """Expressions under their names, for a select."""
+    return ", ".join(f"{sql} as {name}" if sql != name else name for name, sql in columns.items())
+
+
+def _grouped(groups: Iterable[str]) -> str:
+    names = ", ".join(groups)
+    return f"\ngroup by {names}" if names else ""
 
 
 def _interval(scope: Scope) -> str:
