@@ -7,7 +7,6 @@ give the same figures. Then the first page is opened in a browser, if there is o
 
 import json
 import math
-import shutil
 import statistics
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ import click
 import orjson
 
 from bench import report
+from bench.browser import chromium, wait_until
 from lakehouse.copies.server import Server
 from lakehouse.dashboard.model import Model, Panel, model
 from lakehouse.dashboard.panels import Panels
@@ -46,31 +46,18 @@ class OneStep(Statement):
 
     def figures(self) -> str:
         """As an analyst writes it."""
-        inner = [f"{sql} as {name}" for name, sql in self._keys.items()]
-        joins = "".join(
-            f"\nany left join (select {self._cube.joins[via].column} as j_{via}"
-            f"{''.join(f', {sql} as {name}' for name, sql in columns.items())} from {self._cube.joins[via].table}) as t_{via}"
-            f" on f.{self._cube.joins[via].key} = j_{via}"
-            for via, columns in self._joined.items()
-        )
-        sums = [f"{self._measured(name, outer)} as m_{name}" for name, outer in self.measures.items()]
-        groups = [f"{sql} as {name}" if sql != name else name for name, sql in self.groups.items()]
-        rows = f"(select f.*{''.join(f', {one}' for one in inner)} from {self._cube.source} as f where {self.where()})"
-        return f"select {', '.join(groups + sums)}\nfrom {rows} as f{joins}{self._grouped()}"
+        keys = "".join(f", {sql} as {name}" for name, sql in self._keys.items())
+        rows = f"(select f.*{keys} from {self._cube.source} as f where {self.where()})"
+        return self._outer(rows, {name: self._measured(name, outer) for name, outer in self.measures.items()})
 
     def _measured(self, name: str, outer: str) -> str:
         one = self._cube.measures[name]
         if one.distinct is not None:
             return f"uniqExactIf(c_{one.via}_{one.distinct}, {one.where})"
         if one.money:
-            return f"sumIf({one.sql.partition('(')[2].rpartition(')')[0].partition(',')[0]}, {_condition(one.sql)})"
+            amount, _, condition = one.sql.partition("(")[2].removesuffix(")").partition(",")
+            return f"sumIf({amount}, ({condition or 'true'}) and currency = {{money:String}})"
         return outer if one.via is not None else one.sql
-
-
-def _condition(sql: str) -> str:
-    inside = sql.partition("(")[2].rpartition(")")[0]
-    _, _, condition = inside.partition(",")
-    return f"({condition or 'true'}) and currency = {{money:String}}"
 
 
 def naive_query(known: Model, panel: Panel, scope: Scope) -> Query:
@@ -137,20 +124,15 @@ def measure(rounds: int, say: report.Say) -> list[Timing]:
 
 def opened(rounds: int) -> float | None:
     """Milliseconds until the first page is drawn whole in a browser that has never seen it; None without one."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        return None
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as browser:
+        if browser is None:
+            return None
 
         def once() -> None:
             context = browser.new_context()
             page = context.new_page()
-            page.goto(settings().dashboard_url)
-            while not page.evaluate("document.body.dataset.loaded !== undefined"):
-                page.wait_for_timeout(10)
+            page.goto(f"{settings().dashboard_url}/?page=overview&range=7d")
+            wait_until(page)
             context.close()
 
         return round(_best(once, rounds)[0], 0)

@@ -1,11 +1,11 @@
 """Pictures of every page of the dashboard, light, dark, on a phone: `make screenshots`; the stack is up with events in it."""
 
-import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
+from bench.browser import chromium, wait_until
 from lakehouse.dashboard.model import model
 from lakehouse.settings import settings
 
@@ -15,10 +15,6 @@ LOOKS = {
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "is_mobile": True, "has_touch": True},
 }
-_DRAWN = """
-    [...new URLSearchParams(document.body.dataset.loaded)].sort().join() ===
-    [...new URLSearchParams(location.search)].sort().join() && !document.querySelector("[aria-busy]")
-"""
 
 
 def take(browser: Browser, site: str) -> list[Path]:
@@ -33,8 +29,7 @@ def take(browser: Browser, site: str) -> list[Path]:
         for name in model().pages:
             chosen = f"&f.subscriber=%2B{number.removeprefix('+')}" if name == "subscribers" else ""
             page.goto(f"{site}/?page={name}&range=7d{'&compare=1' if name == 'overview' else ''}{chosen}")
-            while not page.evaluate(_DRAWN):  # the page forbids what Playwright's own waiting does
-                page.wait_for_timeout(50)
+            wait_until(page)
             page.wait_for_timeout(300)  # fonts
             made.append(FOLDER / f"{name}-{look}.jpg")
             page.screenshot(path=made[-1], type="jpeg", quality=72)
@@ -44,12 +39,10 @@ def take(browser: Browser, site: str) -> list[Path]:
 
 def main() -> None:
     """Write them beside this file."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        sys.exit("error: no chromium here: apt install chromium")
-    FOLDER.mkdir(exist_ok=True)
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as browser:
+        if browser is None:
+            sys.exit("error: no chromium here: apt install chromium")
+        FOLDER.mkdir(exist_ok=True)
         for file in take(browser, settings().dashboard_url):
             print(f"written: {file.relative_to(FOLDER.parent.parent)}")
 

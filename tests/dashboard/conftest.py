@@ -1,7 +1,6 @@
 """Events to look at, the dashboard of the shared stack, and a browser."""
 
 import json
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,8 +8,10 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from viewing import HOSTILE, SARA, Viewer
+
+from bench.browser import chromium
 
 _SUBSCRIBER = {
     "phone_number": SARA, "user_id": "U-SARA", "name": "سارة محمود", "city": HOSTILE, "plan_type": "Postpaid",
@@ -52,13 +53,10 @@ def get(site: str) -> Get:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        pytest.skip("no chromium here: apt install chromium")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=path, args=["--no-sandbox"])
+    with chromium() as browser:
+        if browser is None:
+            pytest.skip("no chromium here: apt install chromium")
         yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pytest
 from viewing import HOSTILE, SARA, Viewer
 
+from bench.browser import wait_until
 from lakehouse.dashboard.model import model
 
 pytestmark = pytest.mark.stack
@@ -250,8 +251,10 @@ def test_live_mode_shows_new_events_by_itself(viewer: Viewer, lakehouse: Any, se
     before = viewer.value("messages")
     of_now = ("--follow", "--events", "300", "--rate", "300", "--sources", "sms", "--defects", "none")
     lakehouse("generate", *of_now, "--no-reference", "--users", "400", "--seed", "11")
-    viewer.until(
-        "was => Number(document.querySelector('[data-panel=messages] .value').dataset.value) >= was + 300", before
+    wait_until(
+        viewer.page,
+        "was => Number(document.querySelector('[data-panel=messages] .value').dataset.value) >= was + 300",
+        before,
     )
     settled()
 

@@ -1,19 +1,14 @@
 """A page of the dashboard in a browser, and a subscriber whose record tries to be more than text."""
 
-import time
 from dataclasses import dataclass, field
 
 from playwright.sync_api import Page
 
+from bench.browser import wait_until
+
 SARA = "+201000000077"
 # Whoever shows this as markup runs it.
 HOSTILE = "<img src=x onerror=\"document.title='hurt'\">"
-# a build on cold servers is in it
-_LIMIT_S = 180.0
-_DRAWN = """
-    [...new URLSearchParams(document.body.dataset.loaded)].sort().join() ===
-    [...new URLSearchParams(location.search)].sort().join() && !document.querySelector("[aria-busy]")
-"""
 
 
 @dataclass
@@ -32,14 +27,7 @@ class Viewer:
 
     def drawn(self) -> None:
         """Wait until every panel shows what the address says."""
-        self.until(_DRAWN)
-
-    def until(self, holds: str, given: object = None) -> None:
-        """Wait until an expression holds. Playwright's own waiting evaluates in the page, which the page forbids."""
-        limit = time.monotonic() + _LIMIT_S
-        while not self.page.evaluate(holds, given):
-            assert time.monotonic() < limit, f"not within {_LIMIT_S:.0f} s: {holds}"
-            time.sleep(0.05)
+        wait_until(self.page)
 
     def value(self, panel: str) -> float:
         """The figure of a number."""
