@@ -22,9 +22,11 @@ Get = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def events(lakehouse: Any, settled: Any) -> None:
-    """12,000 events of ten days with every defect, and one subscriber with a name from right to left."""
+    """12,000 events of ten days, a tenth of them with every defect, and one subscriber with a name from right to left."""
     lakehouse("reference", "users", "-", stdin=json.dumps(_SUBSCRIBER, ensure_ascii=False))
-    lakehouse("generate", "--events", "12000", "--days", "10", "--users", "400", "--seed", "11", "--json")
+    lakehouse(
+        "generate", "--events", "12000", "--days", "10", "--users", "400", "--seed", "11", "--defects", "0.1", "--json"
+    )
     settled()
 
 

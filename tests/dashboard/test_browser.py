@@ -181,6 +181,7 @@ def test_keys_do_what_the_help_says(viewer: Viewer) -> None:
     assert "busy" not in viewer.page.locator("#keys").inner_text()
     assert "go to a page" in viewer.page.locator("#keys").inner_text()
     viewer.page.keyboard.press("Escape")
+    viewer.page.locator("#keys").wait_for(state="hidden")
     viewer.page.keyboard.press("3")
     viewer.drawn()
     assert viewer.page.title().startswith("Messages")
