@@ -18,18 +18,20 @@ LINEAGE = "kafka_topic_id, kafka_partition, kafka_offset"
 @pytest.mark.parametrize("size", [1, 2, 3, 9])
 def test_rejected_messages_of_any_sources_are_copied_together(events: None, trino: Any, size: int) -> None:
     server = Server(settings())
-    known = {}
+    known: dict[str, dict[PartitionId, int]] = {}
+    rejected = {}
     for source in contracts():
-        ends = (
-            f"select kafka_topic_id as t, kafka_partition as p, max(kafka_offset) + 1 as e from iceberg.silver.{source}"
+        rows = trino(
+            "select kafka_topic_id as t, kafka_partition as p, max(kafka_offset) + 1 as e, count_if(is_rejected) as n"
+            f" from iceberg.silver.{source} group by 1, 2"
         )
-        known[source] = {PartitionId(row["t"], row["p"]): row["e"] for row in trino(f"{ends} group by 1, 2")}
+        known[source] = {PartitionId(row["t"], row["p"]): row["e"] for row in rows}
+        rejected[source] = sum(row["n"] for row in rows)
     for chosen in combinations(contracts(), size):
         select = rejected_rows("lk", 1, None, [Taken({source: known[source] for source in chosen})])
-        # What an insert does with the union: all its columns, side by side.
-        described = server.query(f"describe table ({select})")
-        assert len(described) == 14, chosen
-        assert server.query(f"select count() from ({select}) where its_phone is null or true")[0][0] >= 0
+        # what an insert does with the union: all its columns, side by side; a mere count passes over them
+        assert len(server.query(f"describe table ({select})")) == 14, chosen
+        assert server.query(f"select count() from ({select})")[0][0] == sum(rejected[s] for s in chosen)
 
 
 def silver_rejected(trino: Any) -> set[tuple[Any, ...]]:
