@@ -1,13 +1,14 @@
 """Answers for panels: one query a panel, and one for the period before it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
 
 from lakehouse.copies.server import Server
+from lakehouse.dashboard.kept import Kept
 from lakehouse.dashboard.model import Cube, Model, Page, Panel
 from lakehouse.dashboard.query import (
     Query,
@@ -46,8 +47,12 @@ class Answer:
 class Panels:
     """Asks ClickHouse as its read-only user."""
 
-    def __init__(self, server: Server, model: Model) -> None:
+    def __init__(self, server: Server, model: Model, standing: Callable[[], Hashable | None] = lambda: None) -> None:
+        """Args:
+        standing: a mark of the copies as they stand; answers are kept until it changes, and not at all while it is None.
+        """
         self._server = server
+        self._kept: Kept[Answer] = Kept(standing)
         self.model = model
         self._money: tuple[float, str] = (0.0, "")
 
@@ -133,7 +138,10 @@ class Panels:
         return self.ask(values_query(cube, dimension, scope)).rows
 
     def ask(self, query: Query) -> Answer:
-        """Run one query."""
+        """Run one query, or give its answer again while the copies stand as they did."""
+        return self._kept.of(query.key, lambda: self._asked(query))
+
+    def _asked(self, query: Query) -> Answer:
         began = time.perf_counter()
         raw = self._server.answer(query.sql, query.parameters, "JSONCompact", _LIMITS)
         told = orjson.loads(raw)

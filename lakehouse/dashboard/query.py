@@ -81,6 +81,11 @@ class Query:
     sql: str
     parameters: dict[str, Any]
 
+    @property
+    def key(self) -> tuple[str, str]:
+        """Equal for queries with equal answers, as long as the tables stand."""
+        return self.sql, repr(sorted(self.parameters.items()))
+
 
 class Statement:
     """A statement over a cube, gathered: what the inner step selects, what the outer one joins and selects."""

@@ -35,7 +35,8 @@ def server(now: Settings) -> uvicorn.Server:
             pipeline.append(Pipeline(now))  # not before the catalog answers
         return pipeline[0].line()
 
-    dashboard = Dashboard(now, Panels(reader, model()), State(Server(now, reader=True), line), Messages(now))
+    state = State(Server(now, reader=True), line)
+    dashboard = Dashboard(now, Panels(reader, model(), state.standing), state, Messages(now))
     config = uvicorn.Config(
         dashboard.app(),
         host=now.dashboard_host or url.hostname or "127.0.0.1",

@@ -49,6 +49,12 @@ class State:
         """Somebody is there."""
         self._looked_s = time.monotonic()
 
+    def standing(self) -> tuple[tuple[Any, ...], ...] | None:
+        """A mark of the copies as they stand; None while ClickHouse does not answer, so that viewers are told."""
+        if self.error is not None:
+            return None
+        return tuple((table, *one.values()) for table, one in sorted(self.copies.items()))
+
     def look(self) -> None:
         """Ask ClickHouse for its copies."""
         try:

@@ -1,0 +1,76 @@
+"""Answers are kept until what they were read from changes, and no longer."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lakehouse.dashboard.kept import Kept
+
+
+class Source:
+    """Figures that change with their build; counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.mark: int | None = 1
+        self.asked = 0
+
+    def ask(self) -> int | None:
+        self.asked += 1
+        return self.mark
+
+
+def test_an_answer_is_worked_out_once_until_its_copies_change() -> None:
+    source = Source()
+    kept: Kept[int | None] = Kept(lambda: source.mark)
+    assert [kept.of("a", source.ask) for _ in range(3)] == [1, 1, 1]
+    assert source.asked == 1
+    source.mark = 2
+    assert [kept.of("a", source.ask) for _ in range(2)] == [2, 2]
+    assert source.asked == 2
+
+
+def test_nothing_is_kept_while_the_copies_are_unknown() -> None:
+    source = Source()
+    kept: Kept[int | None] = Kept(lambda: source.mark)
+    kept.of("a", source.ask)
+    source.mark = None
+    assert [kept.of("a", source.ask) for _ in range(2)] == [None, None]
+    assert source.asked == 3
+
+
+def test_a_failure_is_told_and_asked_again() -> None:
+    source = Source()
+    kept: Kept[int | None] = Kept(lambda: source.mark)
+
+    def fail() -> int:
+        raise ValueError("away")
+
+    with pytest.raises(ValueError, match="away"):
+        kept.of("a", fail)
+    assert kept.of("a", source.ask) == 1
+
+
+def test_many_who_ask_at_once_ask_once() -> None:
+    source, begun, go = Source(), threading.Event(), threading.Event()
+    kept: Kept[int | None] = Kept(lambda: source.mark)
+
+    def slow() -> int | None:
+        begun.set()
+        go.wait(10)
+        return source.ask()
+
+    with ThreadPoolExecutor(4) as threads:
+        answers = [threads.submit(kept.of, "a", slow) for _ in range(4)]
+        assert begun.wait(10)
+        go.set()
+        assert [answer.result(10) for answer in answers] == [1, 1, 1, 1]
+    assert source.asked == 1
+
+
+def test_what_was_not_asked_for_longest_goes_first() -> None:
+    source = Source()
+    kept: Kept[int | None] = Kept(lambda: source.mark, most=2)
+    for key in ("a", "b", "a", "c", "a", "b"):
+        kept.of(key, source.ask)
+    assert source.asked == 4
