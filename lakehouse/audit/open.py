@@ -1,8 +1,9 @@
-"""Puts the auditor together from the settings."""
+"""Puts the auditor and the verifier together from the settings."""
 
 from catalog import client
 from catalog.snapshots import StateReader
 from lakehouse.audit.account import Auditor
+from lakehouse.audit.verify import Progress, Verifier
 from lakehouse.copies.copy import Copies
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Builds
@@ -24,3 +25,24 @@ def auditor(now: Settings) -> Auditor:
     Copies(server, states).create_tables()
     builds = Builds.of(catalog)
     return Auditor(now, states, builds, Engine(now, source="lakehouse-audit"), server, Topics(now))
+
+
+def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
+    """A verifier on the servers of the settings.
+
+    Args:
+        copies: whether ClickHouse is looked at: facts are then held to the newest build that is copied whole, else to the
+            newest that is complete.
+    Raises:
+        Retry: the catalog or ClickHouse does not answer.
+    """
+    catalog = client.connect(now)
+    client.ensure_namespaces(catalog)
+    builds = [b for b in Builds.of(catalog).read() if b.results is not None]
+    if not copies:
+        return Verifier(catalog, builds[-1] if builds else None, None, progress)
+    server = Server(now)
+    tables = Copies(server, StateReader(catalog))
+    tables.create_tables()
+    copied = tables.copied_build()
+    return Verifier(catalog, next((b for b in builds if b.build_id == copied), None), server, progress)

@@ -1,0 +1,102 @@
+"""A table as its files and snapshots show it, read without any of the program's own counts: for `lakehouse verify`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import polars as pl
+from pyiceberg.catalog.rest import RestCatalog
+from pyiceberg.exceptions import NoSuchTableError
+from pyiceberg.io.pyarrow import ArrowScan
+from pyiceberg.table import ALWAYS_TRUE, FileScanTask, Table
+
+from catalog.commit import BATCH_ID, POSITIONS, positions
+from catalog.faults import answering
+from catalog.offsets import Positions
+
+COLUMNS = ("kafka_topic_id", "kafka_partition", "kafka_offset")
+# Rows that are in memory at once: 30 bytes each.
+_ROWS_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Lineage columns of some files."""
+
+    files: int
+    rows: pl.DataFrame
+
+
+class Standing:
+    """One table at one snapshot."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.positions: Positions = positions(table)
+
+    @classmethod
+    def of(cls, client: RestCatalog, name: str) -> "Standing | None":
+        """The table as it stands now; None if there is none.
+
+        Raises:
+            Retry: the catalog does not answer.
+        """
+        try:
+            with answering(name):
+                return cls(client.load_table(name))
+        except NoSuchTableError:
+            return None
+
+    def pieces(self, condition: str = "", also: tuple[str, ...] = ()) -> Iterator[Piece]:
+        """The lineage columns of all rows, row-level deletes applied, a number of files at a time.
+
+        Args:
+            condition: which rows, as PyIceberg reads conditions; empty: all.
+            also: more columns.
+        Raises:
+            Retry: the catalog or S3 does not answer, or a file went away meanwhile (an expired snapshot).
+        """
+        if self._table.current_snapshot() is None:
+            return
+        name = ".".join(self._table.name())
+        with answering(name):
+            scan = self._table.scan(condition or ALWAYS_TRUE, selected_fields=(*COLUMNS, *also))
+            reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
+            for tasks in _bundles(scan.plan_files()):
+                yield Piece(len(tasks), pl.DataFrame(pl.from_arrow(reader.to_table(tasks))))
+
+    def contradictions(self) -> list[str]:
+        """What the snapshots say of themselves that can't be: a batch that landed twice, offsets that went back."""
+        found: list[str] = []
+        seen: set[str] = set()
+        later: Positions | None = None
+        snapshot = self._table.current_snapshot()
+        while snapshot is not None:
+            said = snapshot.summary.additional_properties if snapshot.summary is not None else {}
+            if BATCH_ID in said:
+                if said[BATCH_ID] in seen:
+                    found.append(
+                        f"batch {said[BATCH_ID]} was committed twice, again by snapshot {snapshot.snapshot_id}"
+                    )
+                seen.add(said[BATCH_ID])
+            if POSITIONS in said:
+                then = Positions.loads(said[POSITIONS])
+                back = [p for p, at in then.next.items() if later is not None and later.next.get(p, 0) < at]
+                found += [f"{p.topic_id}[{p.partition}] went back after snapshot {snapshot.snapshot_id}" for p in back]
+                later = then
+            parent = snapshot.parent_snapshot_id
+            snapshot = self._table.snapshot_by_id(parent) if parent is not None else None
+        return found
+
+
+def _bundles(tasks: Iterable[FileScanTask]) -> Iterator[list[FileScanTask]]:
+    """Tasks in groups of a bounded number of rows; the statistics of the manifests tell."""
+    bundle: list[FileScanTask] = []
+    rows = 0
+    for task in tasks:
+        if bundle and rows + task.file.record_count > _ROWS_AT_ONCE:
+            yield bundle
+            bundle, rows = [], 0
+        bundle.append(task)
+        rows += task.file.record_count
+    if bundle:
+        yield bundle

@@ -1,0 +1,179 @@
+"""The proof that each offset is where it must be, once: from Iceberg's metadata and the lineage columns alone.
+
+Each table's rows are read (three columns) and held against what must be there: silver and bronze against the positions of their
+newest snapshot, each fact against silver's accepted rows up to its build, each copy in ClickHouse against its fact. No count,
+sum or record of the program's own is believed but those positions, and they are believed only together with the rows.
+"""
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+
+from catalog.client import Catalog
+from catalog.lineage import COLUMNS, Piece, Standing
+from catalog.offsets import Offsets
+from lakehouse.audit.coverage import covered, difference, size, together, told_by, up_to
+from lakehouse.copies.copy import copied_tables
+from lakehouse.copies.server import Server
+from lakehouse.gold.builds import Build
+from lakehouse.gold.models import Model, models
+from streams.contract import Contract, contracts
+
+# A table that is wrong through and through has a range for each row: so many are named.
+RANGES_TOLD = 1000
+Progress = Callable[[str, int, int], object]
+"""Told after each piece: table, files and rows so far."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Offsets that are not as they must be: `found` times in the table, `expected` times to be there."""
+
+    topic_id: str
+    partition: int
+    first: int
+    last: int
+    found: int
+    expected: int
+
+    def __str__(self) -> str:
+        what = (
+            "missing" if self.found < self.expected else f"{self.found} times" if self.expected else "not to be there"
+        )
+        return f"{self.topic_id}[{self.partition}] {self.first}..{self.last}: {what}"
+
+
+@dataclass
+class Proof:
+    """What was found of one table.
+
+    Attributes:
+        files, rows: read.
+        explained: offsets without a row, since Kafka had none there (compaction, transaction markers).
+        lost: offsets that retention removed before they were read; recorded, so they are explained too.
+        ranges: what is wrong, in order, at most `RANGES_TOLD`.
+        wrong: offsets that are wrong, in all.
+        problems: what else can't be, in words.
+    """
+
+    table: str
+    files: int = 0
+    rows: int = 0
+    partitions: int = 0
+    explained: int = 0
+    lost: int = 0
+    ranges: list[Range] = field(default_factory=list)
+    wrong: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the table is as it must be."""
+        return not self.wrong and not self.problems
+
+
+class Verifier:
+    """Reads the tables and draws up the proofs."""
+
+    def __init__(self, client: Catalog, build: Build | None, server: Server | None, progress: Progress) -> None:
+        """Args:
+        build: up to which facts and copies are held against silver; None: neither is looked at.
+        server: ClickHouse; None: its copies are not looked at.
+        """
+        self._client = client
+        self._build = build
+        self._server = server
+        self._progress = progress
+
+    def proofs(self, sources: Sequence[str]) -> Iterator[Proof]:
+        """Proofs of all tables of some sources, in the order of the line.
+
+        Raises:
+            Retry: a server does not answer.
+        """
+        for name in sources:
+            contract = contracts()[name]
+            facts = [m for m in models().values() if m.kind == "fact" and m.reads == name] if contract.is_event else []
+            yield from self._silver_on(contract, facts)
+            bronze = Standing.of(self._client, f"bronze.{name}")
+            if bronze is not None and bronze.positions.next:
+                proof, coverage = self._read(f"bronze.{name}", bronze.pieces())
+                yield _held_against_positions(proof, coverage, bronze)
+
+    def _silver_on(self, contract: Contract, facts: Sequence[Model]) -> Iterator[Proof]:
+        """Silver, and the facts and copies that follow it."""
+        name = f"silver.{contract.source}"
+        silver = Standing.of(self._client, name)
+        if silver is None:
+            yield Proof(name, problems=["there is no such table"])
+            return
+        accepted: list[pl.DataFrame] = []
+
+        def keeping_accepted() -> Iterator[Piece]:
+            for piece in silver.pieces(also=("is_rejected",)):
+                if facts:
+                    accepted.append(covered(piece.rows.filter(~pl.col("is_rejected"))))
+                yield piece
+
+        proof, coverage = self._read(name, keeping_accepted())
+        yield _held_against_positions(proof, coverage, silver)
+        if self._build is not None:
+            for fact in facts:
+                yield from self._fact(fact, together(accepted), self._build)
+
+    def _fact(self, fact: Model, accepted: pl.DataFrame, build: Build) -> Iterator[Proof]:
+        upto: Offsets = build.end_of(fact.reads or "", fact.table)
+        expected = up_to(accepted, upto)
+        gold = Standing.of(self._client, f"gold.{fact.table}")
+        if gold is None:
+            yield Proof(f"gold.{fact.table}", problems=["there is no such table"] if upto else [])
+            return
+        proof, coverage = self._read(f"gold.{fact.table}", gold.pieces(f"build_id <= {build.build_id}"))
+        yield _held_against(proof, coverage, expected)
+        if self._server is not None and fact.table in copied_tables():
+            proof, copy = self._read(f"clickhouse {fact.table}", _copied(self._server, fact.table, build.build_id))
+            yield _held_against(proof, copy, coverage)
+
+    def _read(self, name: str, pieces: Iterable[Piece]) -> tuple[Proof, pl.DataFrame]:
+        proof = Proof(name)
+        coverages = []
+        for piece in pieces:
+            proof.files += piece.files
+            proof.rows += len(piece.rows)
+            coverages.append(covered(piece.rows))
+            self._progress(name, proof.files, proof.rows)
+        return proof, together(coverages)
+
+
+def _copied(server: Server, table: str, build_id: int) -> Iterator[Piece]:
+    """Lineage columns of a copy in ClickHouse."""
+    sql = f"select toString(kafka_topic_id) as kafka_topic_id, kafka_partition, kafka_offset from gold.{table}"
+    with server.stream(f"{sql} where build_id <= {build_id}", {}, "ArrowStream", {}) as stream:
+        raw: Any = io.BufferedReader(stream)
+        for batch in pa.ipc.open_stream(raw):
+            yield Piece(0, pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))).select(COLUMNS))
+
+
+def _held_against_positions(proof: Proof, coverage: pl.DataFrame, table: Standing) -> Proof:
+    """Hold a silver or bronze table against its own positions and snapshots."""
+    positions = table.positions
+    gaps = [gap for of_partition in positions.gaps.values() for gap in of_partition]
+    proof.explained = sum(g.next - g.first for g in gaps if not g.lost)
+    proof.lost = sum(g.next - g.first for g in gaps if g.lost)
+    proof.problems += table.contradictions()
+    return _held_against(proof, coverage, told_by(positions))
+
+
+def _held_against(proof: Proof, coverage: pl.DataFrame, expected: pl.DataFrame) -> Proof:
+    proof.partitions = len(coverage.select("topic_id", "partition").unique())
+    wrong = difference(coverage, expected)
+    proof.wrong = size(wrong)
+    proof.ranges = [
+        Range(topic_id, partition, first, following - 1, found, wanted)
+        for topic_id, partition, first, following, found, wanted in wrong.head(RANGES_TOLD).iter_rows()
+    ]
+    return proof

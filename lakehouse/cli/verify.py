@@ -1,0 +1,85 @@
+"""`lakehouse verify`."""
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+
+from lakehouse.errors import UsageError
+from lakehouse.settings import settings
+
+if TYPE_CHECKING:
+    from lakehouse.audit.verify import Proof
+
+_RANGES_SHOWN = 20
+
+
+@click.command("verify")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--lake", "lake_only", is_flag=True, help="Look at Iceberg alone, not at the copies in ClickHouse.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, with all ranges.")
+def verify_command(sources: tuple[str, ...], lake_only: bool, as_json: bool) -> None:
+    """Prove that each Kafka offset is in each table once, from the tables' rows alone.
+
+    The lineage columns (topic id, partition, offset) of all rows are read from the files, without Trino and without any
+    count that the program kept:
+
+    \b
+    silver, bronze   each offset up to where the table stands, once, or a recorded gap
+    gold             each accepted row of silver up to the newest build, once
+    clickhouse       each row of gold up to the newest build that is copied whole, once
+
+    `audit` counts and adds up, and knows what waits in Kafka; this names the offsets. It may run at any time, also while events
+    arrive.
+
+    \b
+    lakehouse verify                  all tables
+    lakehouse verify calls sms        those of two sources
+    lakehouse verify --json | jq '.tables[] | select(.holds | not)'
+
+    Exit code: 0 if all holds; 1 if an offset is missing, there twice, or not to be there: the exact ranges are printed.
+    """
+    from lakehouse.audit.open import verifier
+    from streams.contract import contracts
+
+    unknown = [name for name in sources if name not in contracts()]
+    if unknown:
+        raise UsageError(f"there is no source {unknown[0]!r}; there are {', '.join(contracts())}")
+    console = Console(stderr=as_json)
+    proofs = []
+    with console.status("reading the catalog") as status:
+
+        def progress(table: str, files: int, rows: int) -> None:
+            status.update(f"{table}: {rows:,} rows of {files:,} files" if files else f"{table}: {rows:,} rows")
+
+        for proof in verifier(settings(), not lake_only, progress).proofs(sources or tuple(contracts())):
+            proofs.append(proof)
+            if not as_json:
+                _show(console, proof)
+    holds = all(proof.holds for proof in proofs)
+    if as_json:
+        tables = [{**asdict(proof), "holds": proof.holds} for proof in proofs]
+        click.echo(json.dumps({"holds": holds, "tables": tables}))
+    elif holds:
+        console.print("every offset is where it must be, once", style="bold green")
+    else:
+        wrong = sum(not proof.holds for proof in proofs)
+        console.print(f"NOT SO in {wrong} of {len(proofs)} tables", style="bold red")
+    sys.exit(0 if holds else 1)
+
+
+def _show(console: Console, proof: "Proof") -> None:
+    gaps = f"  {proof.explained:,} offsets without a message" if proof.explained else ""
+    lost = f"  {proof.lost:,} lost to retention (recorded)" if proof.lost else ""
+    mark = "[green]ok[/green]  " if proof.holds else "[red]not[/red] "
+    said = f"{mark}{proof.table:<26}{proof.rows:>12,} rows in {proof.partitions} partitions{gaps}{lost}"
+    console.print(said, highlight=False, soft_wrap=True)
+    for problem in proof.problems:
+        console.print(f"      {problem}", markup=False, highlight=False, soft_wrap=True)
+    for wrong in proof.ranges[:_RANGES_SHOWN]:
+        console.print(f"      {wrong}", markup=False, highlight=False, soft_wrap=True)
+    if len(proof.ranges) > _RANGES_SHOWN:
+        console.print(f"      and more: {proof.wrong:,} offsets in all (--json lists the ranges)", highlight=False)
