@@ -13,7 +13,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -27,7 +27,7 @@ from catalog.fenced import FencedTable
 from catalog.offsets import Gap, Offsets, PartitionId
 from lakehouse.clock import Clock, now
 from lakehouse.deadline import Deadline
-from lakehouse.errors import CommitUnknown, Fenced
+from lakehouse.errors import CommitUnknown, Fenced, Retry
 from lakehouse.settings import Settings
 from streams import bronze
 from streams.batch import RawBatch
@@ -134,6 +134,9 @@ class Flushed:
     rows: int = 0
 
 
+Confirm = Callable[[Collection[PartitionId], Deadline], None]
+
+
 class Line:
     """One source's way from bytes to its silver and bronze tables."""
 
@@ -145,8 +148,14 @@ class Line:
         references: References,
         settings: Settings,
         clock: Clock = now,
+        confirm: Confirm = lambda partitions, deadline: None,
     ) -> None:
+        """Args:
+        confirm: asked before each commit, after its rows were read: raises where Kafka no longer has a partition under
+            the id that its rows would land under.
+        """
         self.contract = contract
+        self._confirm = confirm
         self._silver, self._bronze = silver, bronze_table
         self._references = references
         self._settings = settings
@@ -294,10 +303,12 @@ class Line:
         if not taken:
             return Flushed({})
         try:
+            # What was read before this answer was read under the ids that it confirms.
+            self._confirm(states.keys(), deadline)
             landed = table.append(taken, deadline)
         except Exception as error:
             # Whatever it was, these rows are no longer held and may or may not be in the table: read them again.
-            if not isinstance(error, Fenced | CommitUnknown):
+            if not isinstance(error, Fenced | CommitUnknown | Retry):
                 log.exception("%s: a commit failed in a way that was not foreseen", table.name)
             gone = frozenset(p for p, state in states.items() if self._drop(p, state))
             return Flushed({}, gone, (str(error),))

@@ -5,8 +5,9 @@ import logging
 import os
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import redis
@@ -36,6 +37,7 @@ _WATCH_S = 5.0
 _REDIS_S = 5.0
 _EXIT_STUCK, _EXIT_BROKEN = 75, 70
 _RESEEK_PAUSE_S = 2.0
+_CONFIRM_PAUSE_S = 0.2
 
 
 # Batches that wait for a thread are joined up to so many bytes: 40,000 calls cost a fifth less each than 13,000.
@@ -86,12 +88,33 @@ class Assignments:
             if name not in self._settings.bronze_off:
                 doc = f"{title}: messages as they came"
                 kept = FencedTable.ensure(catalog, f"bronze.{name}", bronze.COLUMNS, doc)
-            self._lines[name] = Line(contract, tables[name], kept, self._references, self._settings)
+            confirm = partial(self._confirm, self._settings.topic(name))
+            self._lines[name] = Line(contract, tables[name], kept, self._references, self._settings, confirm=confirm)
         try:
             self._references.warm(lambda c: _latest(tables[c.source], c))
             self._references.refresh()
         except redis.RedisError as error:
             log.warning("Redis does not answer (%s): events are not enriched until it does; nothing is lost", error)
+
+    def _confirm(self, topic: str, partitions: Collection[PartitionId], deadline: Deadline) -> None:
+        """End the process before it commits rows under the id of a topic that was made again since they were asked for.
+
+        Messages do not say which topic of that name they are from. But if the present one has the id that they will land
+        under, it had it when they were read.
+
+        Raises:
+            Retry: Kafka does not answer until the deadline.
+        """
+        while True:
+            try:
+                present = self._topics.partitions([topic]).get(topic)
+                break
+            except Retry:
+                if deadline.passed:
+                    raise
+                time.sleep(_CONFIRM_PAUSE_S)
+        if present is not None and not set(partitions) <= set(present):
+            _leave(f"{topic} was recreated; a new process takes the new topic", _EXIT_STUCK)
 
     # -- assignment ----------------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 
 from catalog.offsets import Gap, PartitionId
 from lakehouse.deadline import Deadline
+from lakehouse.errors import Retry
 from lakehouse.settings import Settings
 from streams.batch import RawBatch
 from streams.contract import contracts
-from streams.line import Line
+from streams.line import Confirm, Line
 from streams.references import References
 from tests.unit.fenced_table import MemoryTable
 
@@ -64,11 +66,16 @@ def raw(
 
 
 def line(
-    silver: MemoryTable, bronze: MemoryTable | None = None, source: str = "calls", references: References | None = None
+    silver: MemoryTable,
+    bronze: MemoryTable | None = None,
+    source: str = "calls",
+    references: References | None = None,
+    confirm: Confirm = lambda partitions, deadline: None,
 ) -> Line:
     configured = Settings(_env_file=None, bronze_interval_s=3600)  # type: ignore[call-arg]
     shared = references or References(contracts(), fakeredis.FakeRedis())
-    return Line(contracts()[source], silver, bronze, shared, configured, lambda: NOW)  # type: ignore[arg-type]
+    tables: Any = (silver, bronze)
+    return Line(contracts()[source], *tables, shared, configured, lambda: NOW, confirm)
 
 
 def test_rows_are_held_until_a_flush_lands_them() -> None:
@@ -210,6 +217,24 @@ def test_a_commit_without_an_answer_drops_what_it_carried_and_nothing_is_lost() 
     assert one.assign({P0: 0}) == {P0: 0}
     one.add(batch([0, 1]))
     one.flush(SOON)
+    assert silver.offsets() == [0, 1]
+
+
+def test_rows_of_a_topic_that_was_made_again_meanwhile_do_not_land_under_its_former_id() -> None:
+    silver, made_again = MemoryTable(), False
+
+    def confirm(partitions: Collection[PartitionId], deadline: Deadline) -> None:
+        if made_again and P0 in partitions:
+            raise Retry("calls has another id now")
+
+    one = line(silver, confirm=confirm)
+    one.assign({P0: 0})
+    one.add(batch([0, 1]))
+    one.flush(SOON)
+    made_again = True
+    one.add(batch([2, 3]))  # offsets that follow on, of the new topic
+    flushed = one.flush(SOON)
+    assert (flushed.dropped, flushed.rows) == ({P0}, 0)
     assert silver.offsets() == [0, 1]
 
 
