@@ -17,6 +17,7 @@ from lakehouse.settings import Settings
 # What the rest of the code calls a connection to the catalog.
 Catalog = RestCatalog
 _TIMEOUT_S = (5.0, 15.0)  # to connect, to answer
+_S3_TIMEOUT_S = (5.0, 10.0)
 NAMESPACES = ("bronze", "silver", "gold")
 # Commits a second make histories long: keep metadata files short and let each commit remove the one that fell out.
 _TABLE_PROPERTIES = {
@@ -46,6 +47,8 @@ def connect(settings: Settings) -> RestCatalog:
                 "s3.region": settings.s3_region,
                 "s3.access-key-id": settings.s3_access_key,
                 "s3.secret-access-key": secret,
+                "s3.connect-timeout": str(_S3_TIMEOUT_S[0]),
+                "s3.request-timeout": str(_S3_TIMEOUT_S[1]),
                 "s3.path-style-access": "true",
                 "s3.force-virtual-addressing": "false",
                 "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",

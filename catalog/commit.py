@@ -25,7 +25,9 @@ from pyiceberg.table.update import AssertTableUUID
 from requests.exceptions import RequestException
 
 from catalog import data_files
+from catalog.offer import Offer, Span
 from catalog.offsets import Gap, Offsets, PartitionId, Positions
+from catalog.turns import Turn, Turns
 from lakehouse.deadline import Deadline
 from lakehouse.errors import CommitUnknown, Fenced
 
@@ -35,6 +37,8 @@ INGESTED_AT = "lakehouse.ingested-at"
 DAY_OF = "ingested_at"
 # First pause after a lost race; doubled each time up to the longest, at random in between so that rivals part.
 _PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
+# So long a worker waits for another one to commit for it; after that it is on its own.
+_TURN_PATIENCE_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -90,11 +94,19 @@ def positions(table: Table) -> Positions:
     return Positions.loads(table.properties.get(POSITIONS))
 
 
+def batch_ids(snapshot: Snapshot) -> frozenset[str]:
+    """The batches that a snapshot added, one or several workers'; none if it is somebody else's."""
+    said = _said(snapshot, BATCH_ID)
+    return frozenset(said.split(",")) if said else frozenset()
+
+
 def _said(snapshot: Snapshot, key: str) -> str | None:
     return snapshot.summary.additional_properties.get(key) if snapshot.summary is not None else None
 
 
-def append_fenced(table: Table, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
+def append_fenced(
+    table: Table, batches: Sequence[PartitionBatch], deadline: Deadline, turns: Turns | None = None
+) -> Landed:
     """Append the batches of one interval and advance the table's offsets in one commit.
 
     A partition lands only if the table still stands at its batch's start; one that another worker took over is left out, one
@@ -103,11 +115,28 @@ def append_fenced(table: Table, batches: Sequence[PartitionBatch], deadline: Dea
     Args:
         batches: one a partition.
         deadline: until when to try.
+        turns: with those, one of the workers that want to commit at a time commits for all of them.
     Raises:
         Fenced: every partition belongs to another worker now; nothing was written.
         CommitUnknown: the deadline passed and it could not be established that the batches are in the table.
     """
     attempt = _Attempt(table, batches)
+    if turns is None:
+        return _until(attempt, table, deadline)
+    try:
+        offer = attempt.offer()
+    except OSError as error:
+        attempt.last_error = error
+        return _until(attempt, table, deadline)
+    with turns.next(".".join(table.name()), offer, min(_TURN_PATIENCE_S, deadline.left_s / 2)) as turn:
+        if turn.landed:
+            return attempt.whole()
+        attempt.turn = turn
+        return _until(attempt, table, deadline)
+
+
+def _until(attempt: "_Attempt", table: Table, deadline: Deadline) -> Landed:
+    """Try until it landed, must not land, or the time is up."""
     pause = _PAUSE_S
     while True:
         try:
@@ -135,6 +164,7 @@ class _Attempt:
         self._batches = batches
         self.batch_id = str(uuid.uuid4())
         self.last_error: Exception | None = None
+        self.turn = Turn()
         self._file: tuple[tuple[tuple[PartitionId, int], ...], DataFile | None] | None = None
         self._sent = False
 
@@ -143,7 +173,9 @@ class _Attempt:
         if not self._sent:
             return None
         for snapshot in reversed(self._table.metadata.snapshots):
-            if _said(snapshot, BATCH_ID) == self.batch_id:
+            held = batch_ids(snapshot)
+            if self.batch_id in held:
+                self.turn.answer(held - {self.batch_id}, True)
                 then = Positions.loads(_said(snapshot, POSITIONS))
                 next_offsets = {b.partition: b.next for b in self._batches if then.next.get(b.partition) == b.next}
                 fenced = frozenset(b.partition for b in self._batches) - next_offsets.keys()
@@ -157,28 +189,68 @@ class _Attempt:
         fenced = frozenset(b.partition for b in self._batches) - {b.partition for b in fitting}
         if not fitting:
             raise Fenced(_explain(self._table, self._batches, stands))
-        file = self._data_file(fitting)
-        after = stands.advanced({b.partition: (b.first, b.next, b.gaps) for b in fitting})
-        transaction = OneTry(self._table)
-        said = {POSITIONS: after.dumps(), BATCH_ID: self.batch_id}
-        if file is not None:
-            said[INGESTED_AT] = str(next(b.rows[DAY_OF][0].value for b in fitting if len(b.rows)))
-        append = transaction.update_snapshot(snapshot_properties=said).merge_append()
-        if file is not None:
-            append.append_data_file(file)
-        append.commit()
-        transaction.set_properties({POSITIONS: after.dumps()})
+        own = self._as_offer(fitting)
+        after = stands.advanced({p: (span.first, span.next, span.gaps) for p, span in own.spans.items()})
+        with_me, refused = [own], []
+        for other in self.turn.others():
+            further = other.added_to(after)
+            if further is None:
+                refused.append(other.batch_id)
+            else:
+                with_me.append(other)
+                after = further
+        self.turn.answer(refused, False)
         self._sent = True
-        transaction.send()
+        _commit(self._table, with_me, after)
+        self.turn.answer([offer.batch_id for offer in with_me[1:]], True)
         return Landed({b.partition: b.next for b in fitting}, fenced, sum(len(b.rows) for b in fitting))
 
-    def _data_file(self, fitting: Sequence[PartitionBatch]) -> DataFile | None:
-        """The rows as a file, written once as long as the same parts fit."""
-        parts = tuple((b.partition, b.first) for b in fitting)
-        if self._file is None or self._file[0] != parts:
-            rows = pa.concat_tables([b.rows for b in sorted(fitting, key=lambda b: b.partition) if len(b.rows)] or [])
-            self._file = (parts, data_files.write(self._table, rows, DAY_OF) if len(rows) else None)
-        return self._file[1]
+    def offer(self) -> Offer:
+        """All batches as they are, for another worker to commit. From now on they may land at any time.
+
+        Raises:
+            OSError: S3 did not take the file.
+        """
+        offer = self._as_offer(self._batches)
+        self._sent = True
+        return offer
+
+    def whole(self) -> Landed:
+        """What it is when all of the offer has landed."""
+        return Landed(
+            {b.partition: b.next for b in self._batches}, frozenset(), sum(len(b.rows) for b in self._batches)
+        )
+
+    def _as_offer(self, parts: Sequence[PartitionBatch]) -> Offer:
+        """Parts of the batches with their rows in a file, which is written once as long as the parts are the same."""
+        key = tuple((b.partition, b.first) for b in parts)
+        filled = [b.rows for b in sorted(parts, key=lambda b: b.partition) if len(b.rows)]
+        if self._file is None or self._file[0] != key:
+            file = data_files.write(self._table, pa.concat_tables(filled), DAY_OF) if filled else None
+            self._file = (key, file)
+        spans = {b.partition: Span(b.first, b.next, b.gaps, b.start) for b in parts}
+        at = filled[0][DAY_OF][0].value if filled else None
+        return Offer(self.batch_id, spans, self._file[1], at)
+
+
+def _commit(table: Table, offers: Sequence[Offer], after: Positions) -> None:
+    """Send one commit of some offers; it asserts the snapshot that was looked at.
+
+    Raises:
+        CommitFailedException: the table moved on; nothing happened. Anything else may have happened or not.
+    """
+    transaction = OneTry(table)
+    said = {POSITIONS: after.dumps(), BATCH_ID: ",".join(offer.batch_id for offer in offers)}
+    times = [offer.ingested_at for offer in offers if offer.ingested_at is not None]
+    if times:
+        said[INGESTED_AT] = str(min(times))
+    append = transaction.update_snapshot(snapshot_properties=said).merge_append()
+    for offer in offers:
+        if offer.file is not None:
+            append.append_data_file(offer.file)
+    append.commit()
+    transaction.set_properties({POSITIONS: after.dumps()})
+    transaction.send()
 
 
 def _fit(batch: PartitionBatch, stands: Positions) -> PartitionBatch | None:

@@ -12,19 +12,27 @@ from catalog.commit import DAY_OF, Landed, PartitionBatch, append_fenced, positi
 from catalog.faults import answering
 from catalog.offsets import PartitionId, Positions
 from catalog.schemas import Column
+from catalog.turns import Turns
 from lakehouse.deadline import Deadline
 
 
 class FencedTable:
     """A bronze or silver table that is only ever appended to through the fence."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, turns: Turns | None = None) -> None:
         self._table = table
+        self._turns = turns
 
     @classmethod
-    def ensure(cls, client: RestCatalog, name: str, columns: tuple[Column, ...], doc: str) -> "FencedTable":
-        """The table, created or evolved to these columns."""
-        return cls(ensure_table(client, name, columns, DAY_OF, doc))
+    def ensure(
+        cls, client: RestCatalog, name: str, columns: tuple[Column, ...], doc: str, turns: Turns | None = None
+    ) -> "FencedTable":
+        """The table, created or evolved to these columns.
+
+        Args:
+            turns: where workers that commit to it take turns; None: each commits for itself.
+        """
+        return cls(ensure_table(client, name, columns, DAY_OF, doc), turns)
 
     @property
     def name(self) -> str:
@@ -43,7 +51,7 @@ class FencedTable:
 
     def append(self, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
         """See `append_fenced`."""
-        return append_fenced(self._table, batches, deadline)
+        return append_fenced(self._table, batches, deadline, self._turns)
 
     def last_accepted(self, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
         """See `scan.last_accepted`."""

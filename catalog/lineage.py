@@ -9,7 +9,7 @@ from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import ArrowScan
 from pyiceberg.table import ALWAYS_TRUE, FileScanTask, Table
 
-from catalog.commit import BATCH_ID, POSITIONS, positions
+from catalog.commit import POSITIONS, batch_ids, positions
 from catalog.faults import answering
 from catalog.offsets import Positions
 
@@ -72,12 +72,9 @@ class Standing:
         snapshot = self._table.current_snapshot()
         while snapshot is not None:
             said = snapshot.summary.additional_properties if snapshot.summary is not None else {}
-            if BATCH_ID in said:
-                if said[BATCH_ID] in seen:
-                    found.append(
-                        f"batch {said[BATCH_ID]} was committed twice, again by snapshot {snapshot.snapshot_id}"
-                    )
-                seen.add(said[BATCH_ID])
+            added = batch_ids(snapshot)
+            found += [f"batch {b} was committed twice, again by snapshot {snapshot.snapshot_id}" for b in added & seen]
+            seen |= added
             if POSITIONS in said:
                 then = Positions.loads(said[POSITIONS])
                 back = [p for p, at in then.next.items() if later is not None and later.next.get(p, 0) < at]

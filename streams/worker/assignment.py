@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
@@ -16,6 +17,7 @@ from faust.types import TP
 from catalog import client
 from catalog.fenced import FencedTable
 from catalog.offsets import Offsets, PartitionId
+from catalog.turns import Turns
 from lakehouse.deadline import Deadline
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
@@ -35,7 +37,10 @@ _ASSIGN_S = 60.0
 _STUCK_S = 90.0
 _WATCH_S = 5.0
 _REDIS_S = 5.0
+_TURN_ANSWER_S = 0.5
 _EXIT_STUCK, _EXIT_BROKEN = 75, 70
+# What follows its last commits, leaving the group and closing connections, was seen to take 0.1 to 2 s.
+_GOODBYE_S = 1.7
 _RESEEK_PAUSE_S = 2.0
 _CONFIRM_PAUSE_S = 0.2
 
@@ -78,16 +83,21 @@ class Assignments:
         self._references = References(
             self._contracts, redis.Redis.from_url(self._settings.redis_url, socket_timeout=_REDIS_S)
         )
+        turns = Turns(redis.Redis.from_url(self._settings.redis_url, socket_timeout=_TURN_ANSWER_S))
         tables: dict[str, FencedTable] = {}
         for name, contract in self._contracts.items():
             title = contract.title
             tables[name] = FencedTable.ensure(
-                catalog, f"silver.{name}", silver.columns(contract), f"{title}: validated events, one row a message"
+                catalog,
+                f"silver.{name}",
+                silver.columns(contract),
+                f"{title}: validated events, one row a message",
+                turns,
             )
             kept = None
             if name not in self._settings.bronze_off:
                 doc = f"{title}: messages as they came"
-                kept = FencedTable.ensure(catalog, f"bronze.{name}", bronze.COLUMNS, doc)
+                kept = FencedTable.ensure(catalog, f"bronze.{name}", bronze.COLUMNS, doc, turns)
             confirm = partial(self._confirm, self._settings.topic(name))
             self._lines[name] = Line(contract, tables[name], kept, self._references, self._settings, confirm=confirm)
         try:
@@ -167,7 +177,15 @@ class Assignments:
                 self._lines[self._source_of[tp.topic]].discard([partition])
 
     async def close(self, deadline: Deadline) -> None:
-        """Commit what is held, bronze too, before the worker ends."""
+        """Commit what is held, bronze too, before the worker ends.
+
+        The process ends soon after the deadline, also if a thread still waits for a server: Python would wait for it.
+        """
+        end = threading.Timer(
+            deadline.left_s + _GOODBYE_S, _leave, ("it was asked to end; a server does not answer", 0)
+        )
+        end.daemon = True
+        end.start()
         await asyncio.gather(*(self._flush(name, deadline, bronze_too=True, leaving=True) for name in self._lines))
 
     # -- events --------------------------------------------------------------------------------------------------------

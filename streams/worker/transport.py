@@ -15,7 +15,7 @@ from streams.batch import RawBatch
 from streams.bronze import encode_headers
 
 _REVOKE_S = 1.0  # every rebalance stops all workers of the group: what is not committed by then is read again
-_STOP_S = 4.0
+_STOP_S = 3.0  # with what follows it, a worker is gone 5 s after it was asked to
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):

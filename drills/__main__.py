@@ -1,0 +1,80 @@
+"""`python -m drills`: break the line under load, in every way that was thought of, and prove it whole again."""
+
+import json
+import random
+import sys
+import tempfile
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from drills import servers, storage, tables, topics, workers
+from drills.field import Field, Outcome, own_stack
+
+DRILLS = {
+    "kill": workers.kill,
+    "suspend": workers.suspend,
+    "storm": workers.storm,
+    "broker": servers.broker,
+    "storage": storage.storage,
+    "cache": servers.cache,
+    "engines": servers.engines,
+    "maintenance": tables.maintenance,
+    "poison": topics.poison,
+    "topics": topics.topics,  # last: events that are lost stay in the account
+}
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("names", nargs=-1, type=click.Choice([*DRILLS]), metavar="[DRILL]...")
+@click.option("--seed", type=int, default=1, show_default=True, help="Draws moments, victims and faults.")
+@click.option("--rate", type=click.FloatRange(1), default=2000.0, show_default=True, help="Events a second.")
+@click.option("--short", is_flag=True, help="Few repetitions, as `make test` runs them.")
+@click.option("--workers", "count", type=click.IntRange(2), default=2, show_default=True, help="Workers of the stack.")
+@click.option("--report", type=click.Path(path_type=Path), help="Append a line of JSON a drill to this file.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Data folder of the stack; default one that is removed.")
+def main(
+    names: tuple[str, ...], seed: int, rate: float, short: bool, count: int, report: Path | None, keep: Path | None
+) -> None:
+    """Run fault drills on a stack of their own: all of them, or those that are named.
+
+    Events of all five sources arrive all the time, 5 % of them defective and 5 % copies. After each drill `lakehouse audit`
+    must be balanced and complete, with the very numbers that were sent, and `lakehouse verify` must hold for each offset.
+    """
+    failed: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="drill-") as temporary, own_stack(keep or Path(temporary), count) as folder:
+        field = Field(folder, rate, click.echo)
+        field.command("generate", "--events", "5000", "--users", "2000")
+        for name in names or DRILLS:
+            click.echo(f"{name}: {DRILLS[name].__doc__}")
+            began = time.monotonic()
+            try:
+                outcome, error = DRILLS[name](field, random.Random(f"{seed}-{name}"), short), None
+            except Exception as problem:  # the next drill is run all the same, and the report says so
+                outcome, error = Outcome(), str(problem) or type(problem).__name__
+                failed.append(name)
+                traceback.print_exc()
+            took = time.monotonic() - began
+            _tell(name, outcome, error, took)
+            if report is not None:
+                line = {"drill": name, "seed": seed, "error": error, "seconds": round(took), **asdict(outcome)}
+                with report.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+    click.echo(f"{len(failed)} failed: {', '.join(failed)}" if failed else "all drills hold")
+    sys.exit(1 if failed else 0)
+
+
+def _tell(name: str, outcome: Outcome, error: str | None, took: float) -> None:
+    did = ", ".join(f"{what} {n}" for what, n in outcome.did.items())
+    click.echo(f"  {did}")
+    for note in outcome.notes:
+        click.echo(f"  {note}")
+    healed = f"healed in {outcome.healed_s:.0f} s" if error is None else f"FAILED: {error}"
+    click.echo(f"  {outcome.events:,} events, {healed}, {took:.0f} s in all")
+
+
+if __name__ == "__main__":
+    main()

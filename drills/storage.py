@@ -1,0 +1,65 @@
+"""Drills on what workers write to: the catalog and S3, through proxies that go wrong."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from drills.field import DrillFailed, Field, Outcome
+from drills.proxy import Fault, Plan, is_commit, is_upload
+
+CATALOG = {
+    "commit refused with 409": Fault("status", 409),
+    "commit answered with 500": Fault("status", 500),
+    "commit answered with 503": Fault("status", 503),
+    "commit slow": Fault("slow", pause_s=0.7),
+    "commit slower than the interval": Fault("slow", pause_s=3.0),
+    "commit applied, no answer": Fault("unanswered"),
+    "commit applied, answered after the client's time": Fault("late", pause_s=17.0),
+    "commit held up, released after the next": Fault("held"),
+}
+S3 = {
+    "upload answered with 500": Fault("status", 500),
+    "upload slow": Fault("slow", pause_s=2.0),
+    "upload cut in half": Fault("cut"),
+}
+
+
+def storage(field: Field, rng: random.Random, short: bool) -> Outcome:
+    """Catalog: 409, 500, 503, slow, no answer though applied, a commit held up until after the next one; S3: 500, slow, cut."""
+    outcome = Outcome()
+    shares = (0.3, 0.6) if short else (0.2, 0.5, 0.9)
+    with field.proxied(), field.load(outcome):
+        for proxy, faults, concerns in ((field.catalog, CATALOG, is_commit), (field.s3, S3, is_upload)):
+            for name, fault in faults.items():
+                plan = _sometimes(fault, concerns, rng.choice(shares), random.Random(rng.random()))
+                before = proxy.done.total()
+                with proxy.faults(plan):
+                    limit = time.monotonic() + (20 if short else 60)
+                    time.sleep(3 if short else 12)
+                    while proxy.done.total() == before and time.monotonic() < limit:
+                        time.sleep(0.2)
+                happened = proxy.done.total() - before
+                if not happened:
+                    raise DrillFailed(f"{name}: no request came by")
+                outcome.count(name, happened)
+    outcome.notes += [f"{what}: {n}" for what, n in field.catalog.done.items() if what.startswith("held, then")]
+    return outcome
+
+
+def _sometimes(fault: Fault, concerns: Callable[[web.Request], bool], share: float, rng: random.Random) -> Plan:
+    """A plan that lets a share of the requests go wrong, the first one in any case."""
+    lock = threading.Lock()
+    first = [True]
+
+    def plan(request: web.Request) -> Fault | None:
+        if not concerns(request):
+            return None
+        with lock:
+            wrong = first[0] or rng.random() < share
+            first[0] = False
+        return fault if wrong else None
+
+    return plan

@@ -1,0 +1,76 @@
+"""Drills on workers: killed, killed at each step of a commit, suspended, joining and leaving."""
+
+import random
+import signal
+import statistics
+import time
+
+from drills.field import Field, Outcome, Watch
+
+STEPS = ("before-write", "after-data-files", "before-commit", "after-answer", "before-kafka")
+
+
+def kill(field: Field, rng: random.Random, short: bool) -> Outcome:
+    """kill -9 of a worker at random moments, and at each named step of a commit."""
+    outcome = Outcome()
+    slowest, others = [], []
+    with field.load(outcome), Watch() as watch:
+        for _ in range(3 if short else 30):
+            time.sleep(rng.uniform(1, 6))
+            began = time.monotonic()
+            field.kill(rng.choice(field.workers()))
+            outcome.count("killed at random")
+            field.process(field.workers()[0])
+            time.sleep(rng.uniform(8, 12))
+            still = watch.longest_still(began, time.monotonic())
+            slowest.append(still[-1] if still else 0.0)
+            others.append(still[0] if still else 0.0)
+        for step in STEPS:
+            field.kill_at(step, rng.randint(1, 3))
+            outcome.count(f"killed {step}")
+    outcome.notes.append(f"partitions of the killed committed again after {_told(slowest)}")
+    outcome.notes.append(f"others after {_told(others)}")
+    return outcome
+
+
+def suspend(field: Field, rng: random.Random, short: bool) -> Outcome:
+    """SIGSTOP of a worker for longer than the session time-out, then SIGCONT: the zombie must not append."""
+    outcome = Outcome()
+    with field.load(outcome):
+        for _ in range(1 if short else 5):
+            time.sleep(rng.uniform(1, 3))
+            zombie = field.process(rng.choice(field.workers()))
+            zombie.send(signal.SIGSTOP)
+            try:
+                time.sleep(rng.uniform(10, 16))  # the session ends after 8 s
+            finally:
+                zombie.send(signal.SIGCONT)
+            outcome.count("suspended and woken")
+            time.sleep(rng.uniform(2, 5))
+    return outcome
+
+
+def storm(field: Field, rng: random.Random, short: bool) -> Outcome:
+    """Workers join and leave every few seconds, politely or not, one to six of them, always under new names."""
+    outcome = Outcome()
+    with field.load(outcome), field.more_workers(0) as extra:
+        until = time.monotonic() + (25 if short else 120)
+        while time.monotonic() < until:
+            time.sleep(rng.uniform(2, 5))
+            if extra and (len(extra) == 4 or rng.random() < 0.5):
+                one = extra.pop(rng.randrange(len(extra)))
+                number = rng.choice((signal.SIGTERM, signal.SIGKILL))
+                one.send_signal(number)
+                outcome.count("left" if number == signal.SIGTERM else "killed")
+                if number == signal.SIGKILL:
+                    one.wait()
+            else:
+                extra.append(field.another_worker())
+                outcome.count("joined")
+    return outcome
+
+
+def _told(seconds: list[float]) -> str:
+    ordered = sorted(seconds)
+    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return f"{statistics.median(ordered):.1f} s (p95 {p95:.1f} s)"

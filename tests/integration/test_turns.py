@@ -1,0 +1,104 @@
+"""Workers that take turns at one table, on the real catalog and Redis: who is served, and what happens if nobody serves."""
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from bench.commits import a_batch, race
+from catalog import client, commit
+from catalog.fenced import FencedTable
+from catalog.lineage import Standing
+from catalog.offer import Offer, Span
+from catalog.offsets import PartitionId, Positions
+from catalog.schemas import LINEAGE
+from catalog.turns import Turns
+from lakehouse.audit.coverage import covered, size, together
+from lakehouse.deadline import Deadline
+from lakehouse.settings import settings
+
+pytestmark = pytest.mark.stack
+NAME = "silver.test_turns"
+P, Q = PartitionId("topic-of-the-turns-test", 0), PartitionId("topic-of-the-turns-test", 1)
+
+
+@pytest.fixture
+def table(stack: Any) -> Iterator[Any]:
+    """A table of one's own, gone afterwards."""
+    catalog = client.connect(settings())
+    FencedTable.ensure(catalog, NAME, LINEAGE, "a test's")
+    yield lambda: client.connect(settings()).load_table(NAME)
+    catalog.drop_table(NAME)
+
+
+@pytest.fixture
+def turns(stack: Any) -> Turns:
+    return Turns(redis.Redis.from_url(settings().redis_url, socket_timeout=0.5))
+
+
+def rows_of(table: Any) -> dict[PartitionId, int]:
+    coverage = together(covered(piece.rows) for piece in Standing(table).pieces())
+    return {p: size(coverage.filter(coverage["partition"] == p.partition)) for p in (P, Q)}
+
+
+def test_whoever_has_the_turn_commits_what_was_handed_in_meanwhile(table: Any, turns: Turns) -> None:
+    mine, other = table(), table()
+    told: list[commit.Landed] = []
+    with turns.next(NAME, commit._Attempt(mine, [a_batch(P, 0)]).offer(), 2) as turn:
+        thread = threading.Thread(
+            target=lambda: told.append(commit.append_fenced(other, [a_batch(Q, 0)], Deadline.after(10), turns))
+        )
+        thread.start()
+        while not turn.others():
+            pass
+        attempt = commit._Attempt(mine, [a_batch(P, 0)])
+        attempt.turn = turn
+        attempt.send()
+        thread.join(10)
+    assert [landed.next for landed in told] == [{Q: 1000}]
+    final = table()
+    assert len(final.metadata.snapshots) == 1
+    assert len(commit.batch_ids(final.metadata.snapshots[0])) == 2
+    assert commit.positions(final).next == {P: 1000, Q: 1000}
+    assert rows_of(final) == {P: 1000, Q: 1000}
+
+
+def test_who_is_not_served_commits_alone(table: Any, turns: Turns) -> None:
+    with turns.next(NAME, Offer("somebody who hangs", {P: Span(0, 1)}), 2):
+        landed = commit.append_fenced(table(), [a_batch(Q, 0)], Deadline.after(3), turns)
+    assert landed.next == {Q: 1000}
+    assert rows_of(table()) == {P: 0, Q: 1000}
+
+
+def test_what_landed_without_an_answer_is_found_and_not_appended_again(table: Any, turns: Turns) -> None:
+    """The one who had the turn died between the catalog's answer and its own."""
+    attempt = commit._Attempt(table(), [a_batch(Q, 0)])
+    offer = attempt.offer()
+    with turns.next(NAME, Offer("somebody who dies", {P: Span(0, 1)}), 2):
+        after = offer.added_to(Positions())
+        assert after is not None
+        commit._commit(table(), [Offer.loads(offer.dumps())], after)
+    assert commit._until(attempt, attempt._table, Deadline.after(5)).next == {Q: 1000}
+    assert rows_of(table())[Q] == 1000
+
+
+def test_an_offer_that_does_not_follow_on_the_table_is_refused(table: Any, turns: Turns) -> None:
+    late = commit._Attempt(table(), [a_batch(P, 0)]).offer()
+    commit.append_fenced(table(), [a_batch(P, 0)], Deadline.after(5), turns)
+    turns._redis.hset(f"lakehouse:offers:{NAME}", late.batch_id, late.dumps())
+    commit.append_fenced(table(), [a_batch(Q, 0)], Deadline.after(5), turns)
+    assert turns._redis.hgetall(f"lakehouse:offers:{NAME}") == {}
+    assert rows_of(table()) == {P: 1000, Q: 1000}
+
+
+def test_without_redis_workers_commit_all_the_same(table: Any) -> None:
+    nowhere = Turns(redis.Redis(port=1, socket_timeout=0.2))
+    assert commit.append_fenced(table(), [a_batch(P, 0)], Deadline.after(5), nowhere).next == {P: 1000}
+
+
+def test_writers_that_are_killed_at_their_turn_lose_and_double_nothing(stack: Any) -> None:
+    found = race(4, 8, by_turns=True, kill=True)
+    assert found.lost <= 0.2 * found.tries
+    assert min(found.commits) >= 2
