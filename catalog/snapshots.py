@@ -9,6 +9,7 @@ from pyiceberg.table import Table
 
 from catalog.commit import INGESTED_AT, POSITIONS, positions
 from catalog.faults import answering
+from catalog.losses import Loss, acknowledged
 from catalog.offsets import Offsets, Positions
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,6 +28,8 @@ class TableState:
     snapshot_id: int | None
     positions: Positions
     committed_at: datetime | None
+    losses: tuple[Loss, ...] = ()
+    """Lost offsets that an operator has taken notice of."""
 
 
 class StateReader:
@@ -46,7 +49,7 @@ class StateReader:
         if table is None or snapshot is None:
             return TableState(None, Positions(), None)
         at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
-        return TableState(snapshot.snapshot_id, positions(table), at)
+        return TableState(snapshot.snapshot_id, positions(table), at, acknowledged(table))
 
     def ingested_since(self, name: str, offsets: Offsets) -> datetime | None:
         """The earliest `ingested_at` of rows beyond some offsets; None if the history no longer tells."""

@@ -24,7 +24,7 @@ DRILLS = {
     "engines": servers.engines,
     "maintenance": tables.maintenance,
     "poison": topics.poison,
-    "topics": topics.topics,  # last: events that are lost stay in the account
+    "topics": topics.topics,
 }
 
 

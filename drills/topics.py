@@ -188,6 +188,8 @@ def _overtaken(field: Field, source: str, rng: random.Random, outcome: Outcome) 
         raise DrillFailed(f"{source}: {sent} sent and {lost} lost, but {account}")
     outcome.notes.append(f"reported: {told}, {lost} events")
     field.verify()
+    field.command("topics", "--acknowledge", source, "--because", "a drill deleted them")
+    field.account(420)
 
 
 def _stands(field: Field, source: str) -> list[dict[str, object]]:

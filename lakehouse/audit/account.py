@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from catalog.offsets import Gap, Offsets, PartitionId, Positions, between
-from catalog.snapshots import StateReader
+from catalog.snapshots import StateReader, TableState
 from lakehouse.copies.copy import Copies, copied_tables
 from lakehouse.copies.rejected import TABLE
 from lakehouse.copies.server import Server
@@ -30,7 +30,11 @@ _SIDE_BY_SIDE = 4
 
 @dataclass
 class SourceAccount:
-    """What became of one source's messages. `gold` and `clickhouse` are None for reference data."""
+    """What became of one source's messages. `gold` and `clickhouse` are None for reference data.
+
+    Attributes:
+        acknowledged: lost events that an operator has taken notice of (`lakehouse topics --acknowledge`).
+    """
 
     produced: int = 0
     bronze: int | None = None
@@ -39,6 +43,7 @@ class SourceAccount:
     duplicates: int = 0
     in_flight: int = 0
     lost: int = 0
+    acknowledged: int = 0
     gold: int | None = None
     clickhouse: int | None = None
     amount: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -61,7 +66,18 @@ class SourceAccount:
 
     def as_json(self) -> dict[str, Any]:
         """The form that scripts read."""
-        names = ("produced", "bronze", "accepted", "rejected", "duplicates", "in_flight", "lost", "gold", "clickhouse")
+        names = (
+            "produced",
+            "bronze",
+            "accepted",
+            "rejected",
+            "duplicates",
+            "in_flight",
+            "lost",
+            "acknowledged",
+            "gold",
+            "clickhouse",
+        )
         found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {
             **found,
@@ -95,8 +111,8 @@ class Account:
 
     @property
     def exit_code(self) -> int:
-        """0 complete and balanced, 1 not balanced or events lost, 3 balanced with events in flight."""
-        if not self.balanced or any(a.lost for a in self._all()):
+        """0 complete and balanced, 1 not balanced or events lost of which nobody took notice, 3 with events in flight."""
+        if not self.balanced or any(a.lost > a.acknowledged for a in self._all()):
             return NOT_BALANCED
         return COMPLETE if self.complete else IN_FLIGHT
 
@@ -156,9 +172,9 @@ class Auditor:
 
         Each fact of a source must hold all that was accepted; the counts shown are those of the first.
         """
-        silver = self._states.state(f"silver.{contract.source}").positions
+        silver = self._states.state(f"silver.{contract.source}")
         if not contract.is_event or not facts:
-            return self._source(contract, silver, silver.next)
+            return self._source(contract, silver, silver.positions.next)
         fact, others = facts[0], facts[1:]
         upto = build.end_of(contract.source, fact.table) if build is not None else {}
         account = self._source(contract, silver, upto)
@@ -182,8 +198,8 @@ class Auditor:
         if int(counted[0][0]) != account.rejected:
             account.problems.append(f"{account.rejected} rejected, {counted[0][0]} of them in clickhouse")
 
-    def _source(self, contract: Contract, silver: Positions, upto: Offsets) -> SourceAccount:
-        name = contract.source
+    def _source(self, contract: Contract, state: TableState, upto: Offsets) -> SourceAccount:
+        name, silver = contract.source, state.positions
         account = SourceAccount()
         logs = self._logs(name, silver)
         gaps = {p: [g for g in silver.gaps.get(p, ()) if g.first < upto.get(p, 0)] for p in logs}
@@ -199,6 +215,7 @@ class Auditor:
             account.produced += max(log.end, until) - start - empty
             account.in_flight += max(0, log.end - until) - lost_beyond
             account.lost += sum(g.next - g.first for g in lost)
+            account.acknowledged += sum(loss.covers(p, g) for loss in state.losses for g in lost)
             account.lost_ranges += [f"{name}[{p.partition}] {g.first}..{g.next - 1}" for g in lost]
             account.problems += _contradictions(name, p, log, silver)
             expected_sum += _sum(start, until) - sum(_sum(g.first, min(g.next, until)) for g in gaps[p])

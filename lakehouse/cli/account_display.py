@@ -41,6 +41,8 @@ def show_account(console: Console, account: "Account") -> None:
     for a in everything.values():
         for lost in a.lost_ranges:
             console.print(f"[red]lost to retention before it was read:[/red] {lost}")
+        if a.acknowledged:
+            console.print(f"{a.acknowledged:,} of the lost were taken notice of (lakehouse topics)", highlight=False)
     console.print()
     console.print(_closing(account))
 

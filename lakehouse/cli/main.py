@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schemas": ("schemas", "Show the tables with their columns, keys and comments."),
     "audit": ("pipeline", "Account for every event at every layer."),
     "verify": ("verify", "Prove that each Kafka offset is in each table once."),
+    "topics": ("topics", "Show topics, former incarnations of them, and losses; take notice of losses."),
     "settings": ("settings", "Show every setting, its value and where it comes from."),
     "demo": ("demo", "Send generated events through the whole line and show what arrives."),
     "fetch": ("stack", "Download the servers (done by `make setup`)."),

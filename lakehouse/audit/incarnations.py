@@ -1,0 +1,100 @@
+"""What Kafka has of each topic beside what silver knows of it: lag, former incarnations of the topic, losses."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from catalog.client import Catalog
+from catalog.losses import Loss, acknowledge, unacknowledged
+from catalog.offsets import Positions
+from catalog.snapshots import StateReader
+from lakehouse.clock import now
+from lakehouse.settings import Settings
+from streams.contract import contracts
+from streams.topics import Topics
+
+
+@dataclass
+class Former:
+    """An incarnation of a topic that is no more: what silver has read of it stays."""
+
+    topic_id: str
+    partitions: int
+    read: int
+
+
+@dataclass
+class TopicState:
+    """One source's topic.
+
+    Attributes:
+        topic_id: of the present incarnation; None if there is no such topic.
+        offered: offsets that Kafka holds now.
+        read: offsets of this incarnation that silver has taken in.
+        waiting: offsets behind them.
+        losses: ranges that retention removed unread, as `source[partition] first..last`.
+        unacknowledged: those of them of which nobody took notice.
+    """
+
+    source: str
+    topic: str
+    topic_id: str | None
+    partitions: int = 0
+    offered: int = 0
+    read: int = 0
+    waiting: int = 0
+    former: list[Former] = field(default_factory=list)
+    losses: list[str] = field(default_factory=list)
+    unacknowledged: list[str] = field(default_factory=list)
+
+
+def topic_states(settings: Settings, catalog: Catalog) -> list[TopicState]:
+    """The state of each source's topic.
+
+    Raises:
+        Retry: Kafka or the catalog does not answer.
+    """
+    topics, states = Topics(settings), StateReader(catalog)
+    present = topics.partitions(settings.topic(source) for source in contracts())
+    found = []
+    for source in contracts():
+        name = settings.topic(source)
+        table = states.state(f"silver.{source}")
+        silver, partitions = table.positions, present.get(name, [])
+        one = TopicState(source, name, partitions[0].topic_id if partitions else None, len(partitions))
+        for p, log in topics.log_ranges(name, partitions).items() if partitions else ():
+            at = silver.next.get(p, log.start)
+            one.offered += log.end - log.start
+            one.read += at - silver.start.get(p, log.start)
+            one.waiting += max(0, log.end - at)
+        one.former = _former(silver, one.topic_id)
+        lost = [(p, gap) for p, gaps in silver.gaps.items() for gap in gaps if gap.lost]
+        one.losses = [f"{source}[{p.partition}] {g.first}..{g.next - 1}" for p, g in lost]
+        unknown = unacknowledged(silver, table.losses)
+        one.unacknowledged = [f"{source}[{p.partition}] {g.first}..{g.next - 1}" for p, g in unknown]
+        found.append(one)
+    return found
+
+
+def _former(silver: Positions, present: str | None) -> list[Former]:
+    ids = sorted({p.topic_id for p in silver.next} - {present})
+    of = {topic_id: [p for p in silver.next if p.topic_id == topic_id] for topic_id in ids}
+    return [
+        Former(topic_id, len(mine), sum(silver.next[p] - silver.start.get(p, 0) for p in mine))
+        for topic_id, mine in of.items()
+    ]
+
+
+def acknowledge_losses(catalog: Catalog, sources: Sequence[str], why: str) -> int:
+    """Take notice of all losses of some sources; gives how many offsets those are.
+
+    Raises:
+        Retry: the catalog does not answer.
+    """
+    offsets = 0
+    for source in sources:
+        table = StateReader(catalog).state(f"silver.{source}")
+        losses = [Loss(p, g.first, g.next, now(), why) for p, g in unacknowledged(table.positions, table.losses)]
+        if losses:
+            acknowledge(catalog, f"silver.{source}", losses)
+            offsets += sum(loss.next - loss.first for loss in losses)
+    return offsets

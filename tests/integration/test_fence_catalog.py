@@ -1,0 +1,147 @@
+"""The fence on the real catalog, through a proxy that refuses, swallows, delays and holds up commits: each batch lands once."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+from pyiceberg.exceptions import CommitFailedException
+
+from bench.commits import a_batch
+from catalog import client
+from catalog.commit import PartitionBatch, _Attempt, append_fenced, batch_ids, positions
+from catalog.fenced import FencedTable
+from catalog.lineage import Standing
+from catalog.offsets import PartitionId
+from catalog.schemas import LINEAGE
+from drills.proxy import Fault, Plan, Proxy, is_commit
+from lakehouse.audit.coverage import covered, together
+from lakehouse.deadline import Deadline
+from lakehouse.errors import CommitUnknown, Fenced
+from lakehouse.settings import settings
+
+pytestmark = pytest.mark.stack
+NAME = "silver.test_fence"
+P, Q = PartitionId("topic-of-the-fence-test", 0), PartitionId("topic-of-the-fence-test", 1)
+
+
+@pytest.fixture
+def proxy(stack: dict[str, str]) -> Iterator[Proxy]:
+    one = Proxy(lambda: settings().catalog_url)
+    one.start()
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def table(proxy: Proxy) -> Iterator[Callable[[], Any]]:
+    """Opens the table anew, through the proxy; it is gone afterwards."""
+    catalog = client.connect(settings())
+    client.ensure_namespaces(catalog)
+    FencedTable.ensure(catalog, NAME, LINEAGE, "a test's")
+    through = settings().model_copy(update={"catalog_url": proxy.address})
+    yield lambda: client.connect(through).load_table(NAME)
+    catalog.drop_table(NAME)
+
+
+def next_ones(fault: Fault, count: int = 1) -> Plan:
+    """The next commits go wrong."""
+    left = [count]
+
+    def plan(request: web.Request) -> Fault | None:
+        if not is_commit(request) or not left[0]:
+            return None
+        left[0] -= 1
+        return fault
+
+    return plan
+
+
+def runs(table: Any) -> list[tuple[int, int, int]]:
+    """What each partition holds: partition, first and next offset of each run of rows."""
+    held = together(covered(piece.rows) for piece in Standing(table).pieces())
+    return sorted((p, first, following) for _, p, first, following in held.iter_rows())
+
+
+def append(table: Any, *batches: PartitionBatch, seconds: float = 20.0) -> Any:
+    return append_fenced(table, batches, Deadline.after(seconds))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault("status", 409), Fault("status", 500), Fault("status", 503), Fault("unanswered"), Fault("slow", pause_s=1.0)],
+    ids=lambda fault: f"{fault.kind} {fault.status}",
+)
+def test_whatever_is_answered_the_batch_is_there_once(table: Any, proxy: Proxy, fault: Fault) -> None:
+    one = table()
+    with proxy.faults(next_ones(fault)):
+        assert append(one, a_batch(P, 0)).next == {P: 1000}
+    append(one, a_batch(P, 1000))
+    assert runs(table()) == [(0, 0, 1000), (0, 1000, 2000)]
+    assert proxy.done.total() == 1
+
+
+def test_a_commit_that_was_held_up_and_comes_after_the_next_one_is_refused(table: Any, proxy: Proxy) -> None:
+    one = table()
+    with proxy.faults(next_ones(Fault("held"))):
+        append(one, a_batch(P, 0))
+    limit = time.monotonic() + 10
+    while not any(what.startswith("held, then") for what in proxy.done):
+        assert time.monotonic() < limit
+        time.sleep(0.1)
+    assert proxy.done["held, then 409"] == 1
+    assert runs(table()) == [(0, 0, 1000)]
+
+
+def test_a_commit_whose_answer_never_comes_is_not_believed_and_may_be_read_again(table: Any, proxy: Proxy) -> None:
+    one = table()
+    with proxy.faults(next_ones(Fault("status", 503), 1000)), pytest.raises(CommitUnknown):
+        append(one, a_batch(P, 0), seconds=2)
+    append(table(), a_batch(P, 0))
+    assert runs(table()) == [(0, 0, 1000)]
+
+
+def test_a_worker_that_lost_its_partition_appends_nothing_of_it_and_the_rest_lands(table: Any) -> None:
+    zombie, owner = table(), table()
+    append(zombie, a_batch(P, 0), a_batch(Q, 0))
+    append(owner, a_batch(P, 1000))
+    landed = append(zombie, a_batch(P, 1000), a_batch(Q, 1000))
+    assert (landed.next, landed.fenced) == ({Q: 2000}, {P})
+    with pytest.raises(Fenced):
+        append(zombie, a_batch(P, 1000))
+    assert runs(table()) == [(0, 0, 1000), (0, 1000, 2000), (1, 0, 1000), (1, 1000, 2000)]
+
+
+def test_of_two_that_looked_at_the_same_moment_one_lands(table: Any) -> None:
+    """The other one's commit asserts a snapshot that is no longer the newest."""
+    slow, quick = _Attempt(table(), [a_batch(P, 0)]), table()
+    append(quick, a_batch(P, 0))
+    with pytest.raises(CommitFailedException):
+        slow.send()
+    assert runs(table()) == [(0, 0, 1000)]
+
+
+def test_offsets_survive_what_others_do_to_the_table_and_go_back_with_it(table: Any, trino: Any) -> None:
+    one = table()
+    append(one, a_batch(P, 0))
+    before = table().current_snapshot().snapshot_id
+    append(one, a_batch(P, 1000))
+    trino(f"alter table iceberg.{NAME} execute optimize")
+    trino(f"delete from iceberg.{NAME} where kafka_offset = 5")
+    assert not batch_ids(table().current_snapshot())
+    assert positions(table()).next == {P: 2000}
+    trino(f"alter table iceberg.{NAME} execute rollback_to_snapshot({before})")
+    assert positions(table()).next == {P: 1000}
+    append(one, a_batch(P, 1000))
+    assert runs(table()) == [(0, 0, 1000), (0, 1000, 2000)]
+
+
+def test_offsets_survive_the_expiry_of_every_snapshot_that_told_them(table: Any, trino: Any) -> None:
+    append(table(), a_batch(P, 0))
+    trino(f"delete from iceberg.{NAME} where kafka_offset = 5")
+    one = table()
+    told = [s.snapshot_id for s in one.metadata.snapshots if batch_ids(s)]
+    one.maintenance.expire_snapshots().by_ids(told).commit()
+    assert not any(batch_ids(s) for s in table().metadata.snapshots)
+    assert positions(table()).next == {P: 1000}

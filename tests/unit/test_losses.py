@@ -1,0 +1,30 @@
+"""Losses that somebody took notice of, told apart from those of which nobody did."""
+
+from datetime import UTC, datetime
+
+from catalog.losses import Loss, unacknowledged
+from catalog.offsets import Gap, PartitionId, Positions
+
+P, Q = PartitionId("t", 0), PartitionId("t", 1)
+AT = datetime(2026, 11, 28, tzinfo=UTC)
+
+
+def loss(first: int, following: int, partition: PartitionId = P) -> Loss:
+    return Loss(partition, first, following, AT, "a test")
+
+
+def test_a_loss_is_known_once_all_of_it_was_taken_notice_of() -> None:
+    gap = Gap(10, 20, True)
+    positions = Positions({P: 30}, {P: 0}, {P: (Gap(3, 5, False), gap)})
+    assert unacknowledged(positions, []) == [(P, gap)]
+    assert unacknowledged(positions, [loss(10, 19)]) == [(P, gap)]
+    assert unacknowledged(positions, [loss(10, 20, Q)]) == [(P, gap)]
+    assert unacknowledged(positions, [loss(10, 20)]) == []
+
+
+def test_a_loss_that_grew_is_unknown_again() -> None:
+    positions = Positions({P: 40}, {P: 0}, {P: (Gap(10, 30, True),)})
+    assert unacknowledged(positions, [loss(10, 20)]) == [(P, Gap(10, 30, True))]
+    assert loss(10, 20).within(loss(10, 30))
+    assert not loss(10, 30).within(loss(10, 20))
+    assert loss(10, 20).covers(P, Gap(15, 30, True)) == 5
