@@ -26,7 +26,8 @@ def topics_command(acknowledge: tuple[str, ...], because: str | None, as_json: b
     accounted for. Nothing is to be done. But what was on the deleted topic and not yet read is gone, and nobody can count
     it: let `lakehouse audit` be complete before you delete a topic.
 
-    Offsets that retention removed before they were read are lost. `audit` names them and exits with 1 until somebody takes notice:
+    Offsets that retention removed before they were read are lost. `audit` names them, and exits with 1 until somebody takes
+    notice:
 
     \b
     lakehouse topics
