@@ -15,7 +15,7 @@ from aiohttp import web
 _COMMIT = re.compile(r"/namespaces/[^/]+/tables/[^/]+$")
 _MOST_BYTES = 1 << 30
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
-_FOR_PROXIES = {"connection", "content-length", "expect"}
+_FOR_PROXIES = {"connection", "expect", "transfer-encoding"}
 # A request that is held up goes on after this long, though no other commit has passed.
 _HELD_AT_MOST_S = 20.0
 
