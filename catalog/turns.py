@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from catalog.offer import Offer
 
@@ -24,6 +26,7 @@ _POLL_S = (0.005, 0.025)
 # Answers that nobody fetched and offers of workers that died are forgotten.
 _FORGOTTEN_S = 60
 _REST_S = 5.0
+_ANSWER_S = 0.5
 _LANDED, _REFUSED = b"landed", b"refused"
 
 
@@ -46,11 +49,14 @@ class Turns:
     """The turns of all tables, in one Redis."""
 
     def __init__(self, server: "redis.Redis") -> None:
-        """Args:
-        server: with a short time-out of its sockets: a commit waits for it.
-        """
         self._redis = server
         self._rests_until_s = 0.0
+
+    @classmethod
+    def at(cls, url: str) -> "Turns":
+        """The turns in the Redis of a URL. It has half a second to answer, once: a commit waits for it."""
+        once = Retry(NoBackoff(), 0)
+        return cls(redis.Redis.from_url(url, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S, retry=once))
 
     @contextmanager
     def next(self, table: str, offer: Offer, patience_s: float) -> Iterator[Turn]:

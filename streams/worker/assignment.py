@@ -37,7 +37,6 @@ _ASSIGN_S = 60.0
 _STUCK_S = 90.0
 _WATCH_S = 5.0
 _REDIS_S = 5.0
-_TURN_ANSWER_S = 0.5
 _EXIT_STUCK, _EXIT_BROKEN = 75, 70
 # What follows its last commits, leaving the group and closing connections, was seen to take 0.1 to 2 s.
 _GOODBYE_S = 1.7
@@ -83,7 +82,7 @@ class Assignments:
         self._references = References(
             self._contracts, redis.Redis.from_url(self._settings.redis_url, socket_timeout=_REDIS_S)
         )
-        turns = Turns(redis.Redis.from_url(self._settings.redis_url, socket_timeout=_TURN_ANSWER_S))
+        turns = Turns.at(self._settings.redis_url)
         tables: dict[str, FencedTable] = {}
         for name, contract in self._contracts.items():
             title = contract.title

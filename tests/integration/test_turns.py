@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from bench.commits import a_batch, race
 from catalog import client, commit
@@ -35,7 +34,7 @@ def table(stack: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def turns(stack: Any) -> Turns:
-    return Turns(redis.Redis.from_url(settings().redis_url, socket_timeout=0.5))
+    return Turns.at(settings().redis_url)
 
 
 def rows_of(table: Any) -> dict[PartitionId, int]:
@@ -94,7 +93,7 @@ def test_an_offer_that_does_not_follow_on_the_table_is_refused(table: Any, turns
 
 
 def test_without_redis_workers_commit_all_the_same(table: Any) -> None:
-    nowhere = Turns(redis.Redis(port=1, socket_timeout=0.2))
+    nowhere = Turns.at("redis://127.0.0.1:1/0")
     assert commit.append_fenced(table(), [a_batch(P, 0)], Deadline.after(5), nowhere).next == {P: 1000}
 
 
