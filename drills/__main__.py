@@ -6,6 +6,8 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import click
 from drills import servers, storage, tables, topics, workers
 from drills.field import Field, Outcome, own_stack
 
-DRILLS = {
+DRILLS: dict[str, Callable[[Field, random.Random, bool, Outcome], None]] = {
     "kill": workers.kill,
     "suspend": workers.suspend,
     "storm": workers.storm,
@@ -26,6 +28,21 @@ DRILLS = {
     "poison": topics.poison,
     "topics": topics.topics,
 }
+# Those bring messages of their own.
+_WITHOUT_LOAD = ("poison", "topics")
+
+
+def carry_out(field: Field, names: Sequence[str], seed: int, short: bool) -> Outcome:
+    """Drills one after the other under one load, and the proof after the last one.
+
+    Raises:
+        DrillFailed: the line did not keep its promise.
+    """
+    outcome = Outcome()
+    with nullcontext() if set(names) <= set(_WITHOUT_LOAD) else field.load(outcome):
+        for name in names:
+            DRILLS[name](field, random.Random(f"{seed}-{name}"), short, outcome)
+    return outcome
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -52,7 +69,7 @@ def main(
             click.echo(f"{name}: {DRILLS[name].__doc__}")
             began = time.monotonic()
             try:
-                outcome, error = DRILLS[name](field, random.Random(f"{seed}-{name}"), short), None
+                outcome, error = carry_out(field, [name], seed, short), None
             except Exception as problem:  # the next drill is run all the same, and the report says so
                 outcome, error = Outcome(), str(problem) or type(problem).__name__
                 failed.append(name)

@@ -133,7 +133,7 @@ class Field:
             self.process(name)
 
     def kill_at(
-        self, step: str, number: int = 1, victim: str = "", after_s: float = 0.0, patience_s: float = 90.0
+        self, step: str, number: int = 1, victim: str = "", after_s: float = 0.0, patience_s: float = 240.0
     ) -> None:
         """Let the process that passes a named step die there; returns when it did.
 

@@ -16,66 +16,57 @@ STEPS = (
 """Where the orchestrator is killed, and up to which time of passing."""
 
 
-def broker(field: Field, rng: random.Random, short: bool) -> Outcome:
+def broker(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Kafka killed and started again; Kafka that does not answer for a minute."""
-    outcome = Outcome()
-    with field.load(outcome):
-        for _ in range(1 if short else 3):
-            time.sleep(rng.uniform(1, 4))
-            field.kill("kafka")
-            outcome.count("killed")
-            time.sleep(rng.uniform(2, 6))
-            field.process("kafka")
-        silent = field.process("kafka")
-        silent.send(signal.SIGSTOP)
-        try:
-            time.sleep(15 if short else 60)
-        finally:
-            silent.send(signal.SIGCONT)
-        outcome.count("silent")
-        time.sleep(5)
-    return outcome
+    for _ in range(1 if short else 3):
+        time.sleep(rng.uniform(1, 4))
+        field.kill("kafka")
+        outcome.count("killed")
+        time.sleep(rng.uniform(2, 6))
+        field.process("kafka")
+    silent = field.process("kafka")
+    silent.send(signal.SIGSTOP)
+    try:
+        time.sleep(15 if short else 60)
+    finally:
+        silent.send(signal.SIGCONT)
+    outcome.count("silent")
+    time.sleep(5)
 
 
-def cache(field: Field, rng: random.Random, short: bool) -> Outcome:
+def cache(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Redis killed and emptied; workers whose clocks are wrong by five minutes either way."""
-    outcome = Outcome()
-    with field.load(outcome):
-        for _ in range(1 if short else 3):
-            time.sleep(rng.uniform(1, 4))
-            field.kill("redis")
-            outcome.count("Redis killed")
-            time.sleep(rng.uniform(2, 5))
-            field.process("redis")
-            redis.Redis.from_url(settings().redis_url).flushall()
-            outcome.count("Redis emptied")
-        skew = field.dir / "skew"
-        try:
-            for seconds in (300,) if short else (300, -300):
-                skew.write_text(str(seconds))
-                field.kill(rng.choice(field.workers()))
-                outcome.count(f"a clock {seconds:+d} s")
-                time.sleep(rng.uniform(10, 15))
-        finally:
-            skew.unlink()
-        field.restart_workers()
-    return outcome
+    for _ in range(1 if short else 3):
+        time.sleep(rng.uniform(1, 4))
+        field.kill("redis")
+        outcome.count("Redis killed")
+        time.sleep(rng.uniform(2, 5))
+        field.process("redis")
+        redis.Redis.from_url(settings().redis_url).flushall()
+        outcome.count("Redis emptied")
+    skew = field.dir / "skew"
+    try:
+        for seconds in (300,) if short else (300, -300):
+            skew.write_text(str(seconds))
+            field.kill(rng.choice(field.workers()))
+            outcome.count(f"a clock {seconds:+d} s")
+            time.sleep(rng.uniform(10, 15))
+    finally:
+        skew.unlink()
+    field.restart_workers()
 
 
-def engines(field: Field, rng: random.Random, short: bool) -> Outcome:
+def engines(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """The orchestrator killed at each step of a build and its copies; Trino and ClickHouse killed within statements."""
-    outcome = Outcome()
-    with field.load(outcome):
-        for step, most in rng.sample(STEPS, 3) if short else STEPS:
-            field.process("orchestrator")
-            field.kill_at(step, rng.randint(1, most))
-            outcome.count(f"orchestrator killed {step}")
-        for _ in range(1 if short else 5):
-            field.kill_at("before-statement", rng.randint(1, 20), "trino", rng.uniform(0.02, 0.6))
-            outcome.count("Trino killed within a statement")
-            field.process("trino", 180)
-        for _ in range(1 if short else 5):
-            field.kill_at("before-copy-statement", rng.randint(1, 8), "clickhouse", rng.uniform(0.005, 0.08))
-            outcome.count("ClickHouse killed within a statement")
-            field.process("clickhouse")
-    return outcome
+    for step, most in rng.sample(STEPS, 3) if short else STEPS:
+        field.process("orchestrator")
+        field.kill_at(step, rng.randint(1, most))
+        outcome.count(f"orchestrator killed {step}")
+    for _ in range(1 if short else 5):
+        field.kill_at("before-statement", rng.randint(1, 20), "trino", rng.uniform(0.02, 0.6))
+        outcome.count("Trino killed within a statement")
+        field.process("trino", 180)
+    for _ in range(1 if short else 5):
+        field.kill_at("before-copy-statement", rng.randint(1, 8), "clickhouse", rng.uniform(0.005, 0.08))
+        outcome.count("ClickHouse killed within a statement")
+        field.process("clickhouse")

@@ -27,11 +27,10 @@ S3 = {
 }
 
 
-def storage(field: Field, rng: random.Random, short: bool) -> Outcome:
+def storage(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Catalog: 409, 500, 503, slow, no answer though applied, a commit held up until after the next one; S3: 500, slow, cut."""
-    outcome = Outcome()
     shares = (0.3, 0.6) if short else (0.2, 0.5, 0.9)
-    with field.proxied(), field.load(outcome):
+    with field.proxied():
         for proxy, faults, concerns in ((field.catalog, CATALOG, is_commit), (field.s3, S3, is_upload)):
             for name, fault in faults.items():
                 plan = _sometimes(fault, concerns, rng.choice(shares), random.Random(rng.random()))
@@ -46,7 +45,6 @@ def storage(field: Field, rng: random.Random, short: bool) -> Outcome:
                     raise DrillFailed(f"{name}: no request came by")
                 outcome.count(name, happened)
     outcome.notes += [f"{what}: {n}" for what, n in field.catalog.done.items() if what.startswith("held, then")]
-    return outcome
 
 
 def _sometimes(fault: Fault, concerns: Callable[[web.Request], bool], share: float, rng: random.Random) -> Plan:

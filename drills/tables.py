@@ -10,24 +10,21 @@ from streams.contract import contracts
 EVENTS = [name for name, contract in contracts().items() if contract.is_event]
 
 
-def maintenance(field: Field, rng: random.Random, short: bool) -> Outcome:
+def maintenance(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Compaction, manifest rewriting and expiry by Trino while events flow; then a table is rolled back."""
-    outcome = Outcome()
-    with field.load(outcome):
-        until = time.monotonic() + (20 if short else 180)
-        while time.monotonic() < until:
-            table = f"iceberg.{rng.choice(('silver', 'bronze'))}.{rng.choice(EVENTS)}"
-            work = rng.choice(("optimize", "optimize_manifests", "expire_snapshots(retention_threshold => '7d')"))
-            try:
-                field.trino(f"alter table {table} execute {work}")
-                outcome.count(work.partition("(")[0])
-            except LakehouseError as error:
-                outcome.count(f"{work.partition('(')[0]} lost its race")
-                outcome.notes += [str(error)[:200]] if "onflict" not in str(error) and "stale" not in str(error) else []
-        _all_ancestors(field)
-        _roll_back(field, rng.choice(EVENTS))
-        outcome.count("rolled back")
-    return outcome
+    until = time.monotonic() + (20 if short else 180)
+    while time.monotonic() < until:
+        table = f"iceberg.{rng.choice(('silver', 'bronze'))}.{rng.choice(EVENTS)}"
+        work = rng.choice(("optimize", "optimize_manifests", "expire_snapshots(retention_threshold => '7d')"))
+        try:
+            field.trino(f"alter table {table} execute {work}")
+            outcome.count(work.partition("(")[0])
+        except LakehouseError as error:
+            outcome.count(f"{work.partition('(')[0]} lost its race")
+            outcome.notes += [str(error)[:200]] if "onflict" not in str(error) and "stale" not in str(error) else []
+    _all_ancestors(field)
+    _roll_back(field, rng.choice(EVENTS))
+    outcome.count("rolled back")
 
 
 def _all_ancestors(field: Field) -> None:

@@ -18,9 +18,8 @@ from streams.topics import Topics
 _DEEP, _LONG = 3000, 900_000
 
 
-def poison(field: Field, rng: random.Random, short: bool) -> Outcome:
+def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Rubbish: random bytes, cut or deeply nested JSON, 900 kB messages, wrong types, huge numbers, null keys and values."""
-    outcome = Outcome()
     before = field.account(420)
     restarts = field.restarts()
     count = 3_000 if short else 1_000_000
@@ -61,7 +60,6 @@ def poison(field: Field, rng: random.Random, short: bool) -> Outcome:
     if (now := field.restarts()) != restarts:
         raise DrillFailed(f"something was started again: {now} after {restarts}")
     field.verify()
-    return outcome
 
 
 def _seeds() -> list[bytes]:
@@ -115,12 +113,10 @@ def _halted(field: Field) -> Iterator[None]:
             one.send(signal.SIGCONT)
 
 
-def topics(field: Field, rng: random.Random, short: bool) -> Outcome:
+def topics(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """A topic deleted and made again while workers run; retention that overtakes workers that stand still."""
-    outcome = Outcome()
     _made_again(field, "support", outcome)
     _overtaken(field, "sms", rng, outcome)
-    return outcome
 
 
 def _made_again(field: Field, source: str, outcome: Outcome) -> None:

@@ -10,50 +10,44 @@ from drills.field import Field, Outcome, Watch
 STEPS = ("before-write", "after-data-files", "before-commit", "after-answer", "before-kafka")
 
 
-def kill(field: Field, rng: random.Random, short: bool) -> Outcome:
+def kill(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """kill -9 of a worker at random moments, and at each named step of a commit."""
-    outcome = Outcome()
     slowest, others = [], []
-    with field.load(outcome), Watch() as watch:
-        for _ in range(3 if short else 30):
+    with Watch() as watch:
+        for _ in range(2 if short else 30):
             time.sleep(rng.uniform(1, 6))
             began = time.monotonic()
             field.kill(rng.choice(field.workers()))
             outcome.count("killed at random")
-            field.process(field.workers()[0])
-            time.sleep(rng.uniform(8, 12))
+            time.sleep(rng.uniform(13, 16))
             still = watch.longest_still(began, time.monotonic())
             slowest.append(still[-1] if still else 0.0)
             others.append(still[0] if still else 0.0)
-        for step in STEPS:
+        for step in rng.sample(STEPS, 2) if short else STEPS:
+            field.process(field.workers()[0])
             field.kill_at(step, rng.randint(1, 3))
             outcome.count(f"killed {step}")
     outcome.notes.append(f"partitions of the killed committed again after {_told(slowest)}")
     outcome.notes.append(f"others after {_told(others)}")
-    return outcome
 
 
-def suspend(field: Field, rng: random.Random, short: bool) -> Outcome:
+def suspend(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """SIGSTOP of a worker for longer than the session time-out, then SIGCONT: the zombie must not append."""
-    outcome = Outcome()
-    with field.load(outcome):
-        for _ in range(1 if short else 5):
-            time.sleep(rng.uniform(1, 3))
-            zombie = field.process(rng.choice(field.workers()))
-            zombie.send(signal.SIGSTOP)
-            try:
-                time.sleep(rng.uniform(10, 16))  # the session ends after 8 s
-            finally:
-                zombie.send(signal.SIGCONT)
-            outcome.count("suspended and woken")
-            time.sleep(rng.uniform(2, 5))
-    return outcome
+    for _ in range(1 if short else 5):
+        time.sleep(rng.uniform(1, 3))
+        zombie = field.process(rng.choice(field.workers()))
+        zombie.send(signal.SIGSTOP)
+        try:
+            time.sleep(rng.uniform(10, 16))  # the session ends after 8 s
+        finally:
+            zombie.send(signal.SIGCONT)
+        outcome.count("suspended and woken")
+        time.sleep(rng.uniform(2, 5))
 
 
-def storm(field: Field, rng: random.Random, short: bool) -> Outcome:
+def storm(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Workers join and leave every few seconds, politely or not, one to six of them, always under new names."""
-    outcome = Outcome()
-    with field.load(outcome), field.more_workers(0) as extra:
+    with field.more_workers(0) as extra:
         until = time.monotonic() + (25 if short else 120)
         while time.monotonic() < until:
             time.sleep(rng.uniform(2, 5))
@@ -67,7 +61,6 @@ def storm(field: Field, rng: random.Random, short: bool) -> Outcome:
             else:
                 extra.append(field.another_worker())
                 outcome.count("joined")
-    return outcome
 
 
 def _told(seconds: list[float]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
+from drills.field import hooked
 from lakehouse.copies.server import Server
 from lakehouse.gold.engine import Engine
 from lakehouse.settings import STACK_FILE, settings
@@ -21,6 +22,7 @@ from lakehouse.stack.state import StackState
 # On two loaded cores; alone it is up in 15 s.
 _UP_LIMIT_S = 300.0
 _DOWN_LIMIT_S = 120.0
+DRILLS = "drill"
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -42,13 +44,13 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         yield variables_of(folder)
         return
     folder = tmp_path_factory.mktemp("stack")
+    (folder / DRILLS).mkdir()
     # In the foreground and tied to this process: a test run that is killed takes its stack with it.
-    options: list[str] = []
     process = spawn(
-        [sys.executable, "-m", "lakehouse.cli.main", "up", "--free-ports", *options],
+        [sys.executable, "-m", "lakehouse.cli.main", "up", "--free-ports"],
         folder / "up.log",
         Path.cwd(),
-        {"LAKEHOUSE_DATA_DIR": str(folder)},
+        {"LAKEHOUSE_DATA_DIR": str(folder), **hooked(folder / DRILLS)},
     )
     try:
         _wait_until_up(folder, process.poll)
@@ -59,6 +61,17 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     finally:
         settings.cache_clear()
         end([process], _DOWN_LIMIT_S)
+
+
+@pytest.fixture(scope="session")
+def drill_dir(stack: dict[str, str]) -> Path:
+    """Where drills tell the stack's processes what to do wrong; there is none if it was started without their hook."""
+    return Path(stack["LAKEHOUSE_DATA_DIR"]) / DRILLS
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What leaves its traces in the stack comes last."""
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
 
 
 def _wait_until_up(folder: Path, ended: Callable[[], int | None]) -> None:

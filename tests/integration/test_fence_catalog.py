@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 from pyiceberg.exceptions import CommitFailedException
+from requests.exceptions import RequestException
 
 from bench.commits import a_batch
 from catalog import client
@@ -122,6 +123,20 @@ def test_of_two_that_looked_at_the_same_moment_one_lands(table: Any) -> None:
     assert runs(table()) == [(0, 0, 1000)]
 
 
+def test_a_batch_that_landed_without_an_answer_is_found_though_others_have_committed_since(
+    table: Any, proxy: Proxy
+) -> None:
+    one = table()
+    attempt = _Attempt(one, [a_batch(P, 0)])
+    with proxy.faults(next_ones(Fault("unanswered"))), pytest.raises(RequestException):
+        attempt.send()
+    append(table(), a_batch(Q, 0))
+    one.refresh()
+    landed = attempt.already_there()
+    assert landed is not None
+    assert (landed.next, landed.fenced) == ({P: 1000}, frozenset())
+
+
 def test_offsets_survive_what_others_do_to_the_table_and_go_back_with_it(table: Any, trino: Any) -> None:
     one = table()
     append(one, a_batch(P, 0))
@@ -129,7 +144,11 @@ def test_offsets_survive_what_others_do_to_the_table_and_go_back_with_it(table: 
     append(one, a_batch(P, 1000))
     trino(f"alter table iceberg.{NAME} execute optimize")
     trino(f"delete from iceberg.{NAME} where kafka_offset = 5")
-    assert not batch_ids(table().current_snapshot())
+    compacted = table().current_snapshot()
+    assert not batch_ids(compacted)
+    assert positions(table()).next == {P: 2000}
+    append(one, a_batch(P, 2000))
+    trino(f"alter table iceberg.{NAME} execute rollback_to_snapshot({compacted.snapshot_id})")
     assert positions(table()).next == {P: 2000}
     trino(f"alter table iceberg.{NAME} execute rollback_to_snapshot({before})")
     assert positions(table()).next == {P: 1000}

@@ -1,0 +1,35 @@
+"""The drills in small: the line is broken under load, heals by itself, and every event is accounted for (`make drill`: in full)."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drills.__main__ import carry_out
+from drills.field import Field
+
+pytestmark = [pytest.mark.stack, pytest.mark.last]
+_RATE = 400
+
+
+@pytest.fixture(scope="module")
+def field(stack: dict[str, str], drill_dir: Path) -> Iterator[Field]:
+    """The tests' stack, with a second worker, so that somebody takes over."""
+    if not (drill_dir).is_dir():
+        pytest.skip("the stack was not started with the drills' hook")
+    one = Field(drill_dir, _RATE)
+    with one.more_workers(1):
+        yield one
+
+
+def test_workers_killed_and_suspended_and_storage_that_fails_lose_and_double_nothing(field: Field) -> None:
+    outcome = carry_out(field, ["kill", "suspend", "storage"], random.randrange(10**6), short=True)
+    assert outcome.events > 1000
+    assert outcome.did["suspended and woken"] == 1
+    assert outcome.did["commit applied, no answer"] >= 1
+
+
+def test_a_topic_made_again_is_read_and_retention_that_overtakes_is_reported(field: Field) -> None:
+    outcome = carry_out(field, ["topics"], random.randrange(10**6), short=True)
+    assert outcome.did == {"topic made again": 1, "partition overtaken by retention": 1}
