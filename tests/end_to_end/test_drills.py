@@ -1,4 +1,4 @@
-"""The drills in small: the line is broken under load, heals by itself, and every event is accounted for (`make drill`: in full)."""
+"""The drills in small: the line is broken under load, heals by itself, and each event is accounted for."""
 
 import random
 from collections.abc import Iterator
