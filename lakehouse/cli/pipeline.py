@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from lakehouse.gold.inspection import Result
 
 _POLL_S = 1.0
+# An account that did not balance may balance soon, but is dear to draw up.
+_DEAR_POLL_S = 5.0
 
 
 @click.command("build")
@@ -159,14 +161,17 @@ def wait_for_account(wait_s: float) -> "Account":
     from lakehouse.audit.open import auditor
 
     until = time.monotonic() + wait_s
-    drawing = None
+    drawing, pause = None, _POLL_S
     while True:
         try:
             drawing = drawing or auditor(settings())
-            account = drawing.account()
-            if account.exit_code == 0 or time.monotonic() >= until:
-                return account
+            if time.monotonic() >= until or drawing.settled():
+                account = drawing.account()
+                if account.exit_code == 0 or time.monotonic() >= until:
+                    return account
+                pause = _DEAR_POLL_S
         except Retry:
             if time.monotonic() >= until:
                 raise
-        time.sleep(min(_POLL_S, max(0.0, until - time.monotonic())))
+        time.sleep(min(pause, max(0.0, until - time.monotonic())))
+        pause = _POLL_S
