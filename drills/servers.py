@@ -2,7 +2,12 @@
 
 import random
 import signal
+import subprocess
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import redis
 
@@ -70,3 +75,41 @@ def engines(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> 
         field.kill_at("before-copy-statement", rng.randint(1, 8), "clickhouse", rng.uniform(0.005, 0.08))
         outcome.count("ClickHouse killed within a statement")
         field.process("clickhouse")
+
+
+def disk(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
+    """The disk of the data folder is full for a while, then it is not."""
+    ballast = field.data_dir / "ballast"
+    for _ in range(1 if short else 3):
+        time.sleep(rng.uniform(1, 4))
+        try:
+            _fill(ballast)
+            time.sleep(rng.uniform(15, 25))
+        finally:
+            ballast.unlink(missing_ok=True)
+        outcome.count("disk full")
+        time.sleep(rng.uniform(5, 10))
+
+
+def _fill(ballast: Path) -> None:
+    """Write until nothing fits any more, and go on for what others give up."""
+    block = bytes(1 << 20)
+    for _ in range(3):
+        with suppress(OSError), ballast.open("ab", buffering=0) as file:
+            while file.write(block):
+                pass
+        time.sleep(0.5)
+
+
+@contextmanager
+def small_disk(megabytes: int = 3000) -> Iterator[Path | None]:
+    """A folder on a file system of its own, in memory; None where it can't be mounted (it takes root)."""
+    folder = Path(tempfile.mkdtemp(prefix="drill-disk-"))
+    options = f"size={megabytes}m"
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "drill", folder], capture_output=True, check=False)
+    try:
+        yield folder if done.returncode == 0 else None
+    finally:
+        if done.returncode == 0:
+            subprocess.run(["umount", "--lazy", folder], check=False)
+        folder.rmdir()
