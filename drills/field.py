@@ -133,7 +133,7 @@ class Field:
             self.process(name)
 
     def kill_at(
-        self, step: str, number: int = 1, victim: str = "", after_s: float = 0.0, patience_s: float = 240.0
+        self, step: str, number: int = 1, victim: str = "", after_s: float = 0.0, patience_s: float = 600.0
     ) -> None:
         """Let the process that passes a named step die there; returns when it did.
 
@@ -288,7 +288,8 @@ def own_stack(folder: Path, workers: int) -> Iterator[Path]:
     drill_dir = folder / "drill"
     drill_dir.mkdir(parents=True, exist_ok=True)
     words = ["up", "--free-ports", "--workers", str(workers)]
-    variables = {"LAKEHOUSE_DATA_DIR": str(folder), **hooked(drill_dir)}
+    # on two cores commits each second leave Trino little time, and what is looked at is faults, not speed
+    variables = {"LAKEHOUSE_DATA_DIR": str(folder), "LAKEHOUSE_COMMIT_INTERVAL_S": "2", **hooked(drill_dir)}
     log = folder / "up.log"
     process = spawn([sys.executable, "-m", "lakehouse.cli.main", *words], log, Path.cwd(), variables)
     try:

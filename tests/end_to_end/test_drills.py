@@ -10,7 +10,7 @@ from drills.__main__ import carry_out
 from drills.field import Field
 
 pytestmark = [pytest.mark.stack, pytest.mark.last]
-_RATE = 400
+_RATE = 200
 
 
 @pytest.fixture(scope="module")
