@@ -132,28 +132,38 @@ def append_fenced(
         if turn.landed:
             return attempt.whole()
         attempt.turn = turn
-        return _until(attempt, table, deadline)
+        return _until(attempt, table, deadline, known=turn.again)
 
 
-def _until(attempt: "_Attempt", table: Table, deadline: Deadline) -> Landed:
-    """Try until it landed, must not land, or the time is up."""
+def _until(attempt: "_Attempt", table: Table, deadline: Deadline, known: bool = False) -> Landed:
+    """Try until it landed, must not land, or the time is up.
+
+    Args:
+        known: try once with the table as it was seen last. If it moved on, the catalog refuses.
+    """
     pause = _PAUSE_S
     while True:
         try:
-            table.refresh()
+            if not known:
+                table.refresh()
             landed = attempt.already_there() or attempt.send()
             if landed is not None:
                 return landed
         except (RESTError, RequestException, OSError, CommitFailedException) as error:
             # A refusal, a fault, a time-out: the next look at the table tells which it was.
             attempt.last_error = error
+        except Fenced:
+            if not known:
+                raise
         if deadline.passed:
             raise CommitUnknown(
                 f"{'.'.join(table.name())}: batch {attempt.batch_id} could not be committed in time"
                 f" ({type(attempt.last_error).__name__}: {attempt.last_error}). It is dropped and read again from Kafka."
             )
-        time.sleep(min(deadline.left_s, random.uniform(pause / 2, pause)))
-        pause = min(pause * 2, _LONGEST_PAUSE_S)
+        if not known:
+            time.sleep(min(deadline.left_s, random.uniform(pause / 2, pause)))
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+        known = False
 
 
 class _Attempt:

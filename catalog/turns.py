@@ -6,7 +6,6 @@ commits for itself, and the fence (`catalog.commit`) decides what lands.
 """
 
 import logging
-import random
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -22,12 +21,13 @@ from catalog.offer import Offer
 log = logging.getLogger(__name__)
 # A turn that takes longer is passed on; commits of 0.1 to 0.5 s were seen, 3 s on a loaded machine.
 _TURN_MS = 5_000
-_POLL_S = (0.005, 0.025)
+# Whoever gives the turn back wakes the next one; this finds the turns of those that died.
+_LOOK_S = 0.2
 # Answers that nobody fetched and offers of workers that died are forgotten.
 _FORGOTTEN_S = 60
 _REST_S = 5.0
 _ANSWER_S = 0.5
-_LANDED, _REFUSED = b"landed", b"refused"
+_LANDED, _REFUSED, _YOURS = b"landed", b"refused", b"your turn"
 
 
 @dataclass
@@ -36,11 +36,13 @@ class Turn:
 
     Attributes:
         landed: somebody else has committed the offer.
+        again: nobody had the turn since the same worker had it, so that the table stands as it left it, as far as is known.
         others: what else is handed in now; nothing for whoever acts alone.
         answer: tells the others which of their batch ids landed, or can't.
     """
 
     landed: bool = False
+    again: bool = False
     others: Callable[[], list[Offer]] = field(default=list)
     answer: Callable[[Collection[str], bool], None] = lambda batch_ids, landed: None
 
@@ -50,6 +52,7 @@ class Turns:
 
     def __init__(self, server: "redis.Redis") -> None:
         self._redis = server
+        self._me = uuid.uuid4().hex
         self._rests_until_s = 0.0
 
     @classmethod
@@ -61,7 +64,7 @@ class Turns:
     @contextmanager
     def next(self, table: str, offer: Offer, patience_s: float) -> Iterator[Turn]:
         """Hand an offer in, and wait for the turn or for somebody who lands it; afterwards the turn is given back."""
-        queue = _Queue(self._redis, table, offer)
+        queue = _Queue(self._redis, table, offer, self._me)
         turn = Turn()
         if time.monotonic() >= self._rests_until_s:
             try:
@@ -79,11 +82,11 @@ class Turns:
 class _Queue:
     """One worker's place before one table."""
 
-    def __init__(self, server: "redis.Redis", table: str, offer: Offer) -> None:
+    def __init__(self, server: "redis.Redis", table: str, offer: Offer, me: str) -> None:
         self._redis = server
         self._offer = offer
         self._turn, self._offers = f"lakehouse:turn:{table}", f"lakehouse:offers:{table}"
-        self._token = uuid.uuid4().hex
+        self._last, self._me = f"lakehouse:last:{table}", me.encode()
         self._joined = self._mine = False
 
     def wait(self, patience_s: float) -> Turn:
@@ -91,14 +94,14 @@ class _Queue:
         self._joined = True
         self._redis.hset(self._offers, self._offer.batch_id, self._offer.dumps())
         self._redis.expire(self._offers, _FORGOTTEN_S)
-        while time.monotonic() < until:
-            told = self._redis.getdel(_answer_to(self._offer.batch_id))
-            if told is not None:
-                return Turn(landed=told == _LANDED)
-            if self._redis.set(self._turn, self._token, nx=True, px=_TURN_MS):
+        while (left := until - time.monotonic()) > 0:
+            if self._redis.set(self._turn, self._offer.batch_id, nx=True, px=_TURN_MS):
                 self._mine = True
-                return Turn(False, self._others, self._tell)
-            time.sleep(random.uniform(*_POLL_S))
+                again = self._redis.set(self._last, self._me, get=True) == self._me
+                return Turn(False, again, self._others, self._tell)
+            told = self._redis.blpop([_answer_to(self._offer.batch_id)], timeout=min(_LOOK_S, left))
+            if told is not None and told[1] != _YOURS:
+                return Turn(landed=told[1] == _LANDED)
         return Turn()
 
     def _others(self) -> list[Offer]:
@@ -112,14 +115,20 @@ class _Queue:
         """Answer the others; who is not answered for whatever reason looks for itself."""
         with suppress(redis.RedisError):
             for batch_id in batch_ids:
-                self._redis.set(_answer_to(batch_id), _LANDED if landed else _REFUSED, ex=_FORGOTTEN_S)
                 self._redis.hdel(self._offers, batch_id)
+                self._say(batch_id, _LANDED if landed else _REFUSED)
+
+    def _say(self, batch_id: str, what: bytes) -> None:
+        self._redis.rpush(_answer_to(batch_id), what)
+        self._redis.expire(_answer_to(batch_id), _FORGOTTEN_S)
 
     def leave(self) -> None:
         if self._joined:
             self._redis.hdel(self._offers, self._offer.batch_id)
-        if self._mine and self._redis.get(self._turn) == self._token.encode():
+        if self._mine and self._redis.get(self._turn) == self._offer.batch_id.encode():
             self._redis.delete(self._turn)
+            for waiting in list(self._redis.hgetall(self._offers).values())[:1]:
+                self._say(Offer.loads(waiting).batch_id, _YOURS)
 
 
 def _answer_to(batch_id: str) -> str:
