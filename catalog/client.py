@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from functools import partial
 
 from pyiceberg.catalog.rest import RestCatalog
-from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.exceptions import (
+    CommitFailedException,
+    NamespaceAlreadyExistsError,
+    NoSuchTableError,
+    TableAlreadyExistsError,
+)
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.table import Table
 from requests.exceptions import RequestException
@@ -111,9 +116,12 @@ def _evolve(table: Table, name: str, columns: tuple[Column, ...]) -> Table:
                 " only added columns are taken over. Rename the field or the table."
             )
     if missing:
-        with table.update_schema() as update:
-            for f in missing:
-                update.add_column(f.name, f.field_type, doc=f.doc)
+        try:
+            with table.update_schema() as update:
+                for f in missing:
+                    update.add_column(f.name, f.field_type, doc=f.doc)
+        except CommitFailedException:  # another worker adds them, too
+            return _evolve(table.refresh(), name, columns)
         table = table.refresh()
     return table
 

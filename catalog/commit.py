@@ -7,6 +7,7 @@ tried. So an append happens once, also when the answer was lost or another worke
 failure table.
 """
 
+import logging
 import random
 import time
 import uuid
@@ -29,9 +30,12 @@ from catalog.offer import Offer, Span
 from catalog.offsets import Gap, Offsets, PartitionId, Positions
 from catalog.turns import Turn, Turns
 from lakehouse.deadline import Deadline
-from lakehouse.errors import CommitUnknown, Fenced
+from lakehouse.errors import CommitUnknown, Fenced, LakehouseError
 
+log = logging.getLogger(__name__)
 POSITIONS = "lakehouse.positions"
+# The sequence number of the commit that wrote the property: it says nothing of a table that was rolled back behind it.
+POSITIONS_AT = "lakehouse.positions-at"
 BATCH_ID = "lakehouse.batch-id"
 INGESTED_AT = "lakehouse.ingested-at"
 DAY_OF = "ingested_at"
@@ -83,15 +87,25 @@ def positions(table: Table) -> Positions:
 
     Snapshots made by others (compaction, deletes) carry no positions: they are walked over. A rollback takes the positions
     back with it, because the current snapshot decides; the property serves where expiry removed all that spoke.
+
+    Raises:
+        LakehouseError: none speaks any more, and the property tells of a commit that was rolled back.
     """
-    snapshot = table.current_snapshot()
+    metadata = table.metadata
+    current = snapshot = metadata.current_snapshot()
     while snapshot is not None:
         found = _said(snapshot, POSITIONS)
         if found is not None:
             return Positions.loads(found)
         parent = snapshot.parent_snapshot_id
-        snapshot = table.snapshot_by_id(parent) if parent is not None else None
-    return Positions.loads(table.properties.get(POSITIONS))
+        snapshot = metadata.snapshot_by_id(parent) if parent is not None else None
+    told_at = int(metadata.properties.get(POSITIONS_AT, 0))
+    if current is not None and (current.sequence_number or 0) < told_at:
+        raise LakehouseError(
+            f"{'.'.join(table.name())} was rolled back to snapshot {current.snapshot_id}, before which no snapshot is left that"
+            " says up to which offsets it goes. Roll it back to one that does, or forward again (docs/exactly-once.md)."
+        )
+    return Positions.loads(metadata.properties.get(POSITIONS))
 
 
 def batch_ids(snapshot: Snapshot) -> frozenset[str]:
@@ -128,7 +142,8 @@ def append_fenced(
     except OSError as error:
         attempt.last_error = error
         return _until(attempt, table, deadline)
-    with turns.next(".".join(table.name()), offer, min(_TURN_PATIENCE_S, deadline.left_s / 2)) as turn:
+    # by its id and not its name: a Redis may serve several lakes
+    with turns.next(str(table.metadata.table_uuid), offer, min(_TURN_PATIENCE_S, deadline.left_s / 2)) as turn:
         if turn.landed:
             return attempt.whole()
         attempt.turn = turn
@@ -155,6 +170,11 @@ def _until(attempt: "_Attempt", table: Table, deadline: Deadline, known: bool = 
         except Fenced:
             if not known:
                 raise
+        except Exception as error:
+            if not attempt.with_others:
+                raise
+            log.exception("%s: a commit with what others handed in failed; it is tried without", ".".join(table.name()))
+            attempt.last_error, attempt.turn.others = error, list
         if deadline.passed:
             raise CommitUnknown(
                 f"{'.'.join(table.name())}: batch {attempt.batch_id} could not be committed in time"
@@ -175,6 +195,7 @@ class _Attempt:
         self.batch_id = str(uuid.uuid4())
         self.last_error: Exception | None = None
         self.turn = Turn()
+        self.with_others = False
         self._file: tuple[tuple[tuple[PartitionId, int], ...], DataFile | None] | None = None
         self._sent = False
 
@@ -193,8 +214,12 @@ class _Attempt:
         return None
 
     def send(self) -> Landed | None:
-        """Try once on the table as it stands."""
-        stands = positions(self._table)
+        """Try once on the table as it stands.
+
+        What is compared and what is asserted is one state of it, whoever else looks at the table meanwhile.
+        """
+        seen = _frozen(self._table)
+        stands = positions(seen)
         fitting = [cut for b in self._batches if (cut := _fit(b, stands)) is not None]
         fenced = frozenset(b.partition for b in self._batches) - {b.partition for b in fitting}
         if not fitting:
@@ -203,15 +228,17 @@ class _Attempt:
         after = stands.advanced({p: (span.first, span.next, span.gaps) for p, span in own.spans.items()})
         with_me, refused = [own], []
         for other in self.turn.others():
-            further = other.added_to(after)
+            further = other.added_to(after) if other.lies_in(seen.location()) else None
             if further is None:
                 refused.append(other.batch_id)
             else:
                 with_me.append(other)
                 after = further
         self.turn.answer(refused, False)
+        self.with_others = len(with_me) > 1
         self._sent = True
-        _commit(self._table, with_me, after)
+        _commit(seen, with_me, after)
+        self._table.metadata, self._table.metadata_location = seen.metadata, seen.metadata_location
         self.turn.answer([offer.batch_id for offer in with_me[1:]], True)
         return Landed({b.partition: b.next for b in fitting}, fenced, sum(len(b.rows) for b in fitting))
 
@@ -259,8 +286,15 @@ def _commit(table: Table, offers: Sequence[Offer], after: Positions) -> None:
         if offer.file is not None:
             append.append_data_file(offer.file)
     append.commit()
-    transaction.set_properties({POSITIONS: after.dumps()})
+    new = transaction.table_metadata.current_snapshot()
+    at = str(new.sequence_number or 0) if new is not None else "0"
+    transaction.set_properties({POSITIONS: after.dumps(), POSITIONS_AT: at})
     transaction.send()
+
+
+def _frozen(table: Table) -> Table:
+    """The table as it was last seen, which no other thread refreshes."""
+    return Table(table.name(), table.metadata, table.metadata_location, table.io, table.catalog, table.config)
 
 
 def _fit(batch: PartitionBatch, stands: Positions) -> PartitionBatch | None:

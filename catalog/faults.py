@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pyiceberg.exceptions import RESTError
+from pyiceberg.exceptions import CommitFailedException, RESTError
 from requests.exceptions import RequestException
 
 from lakehouse.errors import Retry
@@ -18,5 +18,5 @@ def answering(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (RESTError, RequestException, OSError) as error:
+    except (RESTError, RequestException, OSError, CommitFailedException) as error:
         raise Retry(f"{what}: the catalog or S3 does not answer ({type(error).__name__}: {error})") from error

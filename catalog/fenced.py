@@ -45,9 +45,7 @@ class FencedTable:
         Raises:
             Retry: the catalog does not answer.
         """
-        with answering(self.name):
-            self._table.refresh()
-        return positions(self._table)
+        return positions(self._now())
 
     def append(self, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
         """See `append_fenced`."""
@@ -56,11 +54,18 @@ class FencedTable:
     def last_accepted(self, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
         """See `scan.last_accepted`."""
         with answering(self.name):
-            self._table.refresh()
-            return scan.last_accepted(self._table, partition, before, count)
+            return scan.last_accepted(self._now(), partition, before, count)
 
     def accepted_records(self, columns: list[str]) -> pl.DataFrame:
         """See `scan.accepted_records`."""
         with answering(self.name):
-            self._table.refresh()
-            return scan.accepted_records(self._table, columns)
+            return scan.accepted_records(self._now(), columns)
+
+    def _now(self) -> Table:
+        """The table as it stands, as an object of its own: the one that commits belongs to whoever commits.
+
+        Raises:
+            Retry: the catalog does not answer.
+        """
+        with answering(self.name):
+            return self._table.catalog.load_table(self._table.name())

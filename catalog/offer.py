@@ -50,6 +50,10 @@ class Offer:
             return None
         return stands.advanced({p: (span.first, span.next, span.gaps) for p, span in self.spans.items()})
 
+    def lies_in(self, location: str) -> bool:
+        """Whether its file is one of the table at a location."""
+        return self.file is None or self.file.file_path.startswith(f"{location.rstrip('/')}/")
+
     def dumps(self) -> str:
         """As JSON."""
         spans = [[*p, s.first, s.next, s.start, [list(gap) for gap in s.gaps]] for p, s in self.spans.items()]

@@ -87,7 +87,7 @@ class _Queue:
         self._offer = offer
         self._turn, self._offers = f"lakehouse:turn:{table}", f"lakehouse:offers:{table}"
         self._last, self._me = f"lakehouse:last:{table}", me.encode()
-        self._joined = self._mine = False
+        self._joined = False
 
     def wait(self, patience_s: float) -> Turn:
         until = time.monotonic() + patience_s
@@ -96,7 +96,6 @@ class _Queue:
         self._redis.expire(self._offers, _FORGOTTEN_S)
         while (left := until - time.monotonic()) > 0:
             if self._redis.set(self._turn, self._offer.batch_id, nx=True, px=_TURN_MS):
-                self._mine = True
                 again = self._redis.set(self._last, self._me, get=True) == self._me
                 return Turn(False, again, self._others, self._tell)
             told = self._redis.blpop([_answer_to(self._offer.batch_id)], timeout=min(_LOOK_S, left))
@@ -105,11 +104,14 @@ class _Queue:
         return Turn()
 
     def _others(self) -> list[Offer]:
-        try:
-            offers = [Offer.loads(text) for text in self._redis.hgetall(self._offers).values()]
-        except (redis.RedisError, ValueError, KeyError, TypeError):
-            return []
-        return [offer for offer in offers if offer.batch_id != self._offer.batch_id]
+        found = []
+        with suppress(redis.RedisError):
+            for batch_id, text in self._redis.hgetall(self._offers).items():
+                try:
+                    found.append(Offer.loads(text))
+                except (ValueError, KeyError, TypeError, AttributeError):  # of a worker of another version
+                    self._redis.hdel(self._offers, batch_id)
+        return [offer for offer in found if offer.batch_id != self._offer.batch_id]
 
     def _tell(self, batch_ids: Collection[str], landed: bool) -> None:
         """Answer the others; who is not answered for whatever reason looks for itself."""
@@ -118,17 +120,19 @@ class _Queue:
                 self._redis.hdel(self._offers, batch_id)
                 self._say(batch_id, _LANDED if landed else _REFUSED)
 
-    def _say(self, batch_id: str, what: bytes) -> None:
-        self._redis.rpush(_answer_to(batch_id), what)
-        self._redis.expire(_answer_to(batch_id), _FORGOTTEN_S)
+    def _say(self, batch_id: str | bytes, what: bytes) -> None:
+        key = _answer_to(batch_id.decode() if isinstance(batch_id, bytes) else batch_id)
+        self._redis.rpush(key, what)
+        self._redis.expire(key, _FORGOTTEN_S)
 
     def leave(self) -> None:
-        if self._joined:
-            self._redis.hdel(self._offers, self._offer.batch_id)
-        if self._mine and self._redis.get(self._turn) == self._offer.batch_id.encode():
+        if not self._joined:
+            return
+        self._redis.hdel(self._offers, self._offer.batch_id)
+        if self._redis.get(self._turn) == self._offer.batch_id.encode():
             self._redis.delete(self._turn)
-            for waiting in list(self._redis.hgetall(self._offers).values())[:1]:
-                self._say(Offer.loads(waiting).batch_id, _YOURS)
+            for waiting in list(self._redis.hkeys(self._offers))[:1]:
+                self._say(waiting, _YOURS)
 
 
 def _answer_to(batch_id: str) -> str:

@@ -56,6 +56,10 @@ class Held:
     rows: list[pa.Table] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
+    def is_beyond(self, stands: int | None) -> bool:
+        """Whether the table stands before what it is believed to hold; None: it does not know the partition."""
+        return self.first != self.start if stands is None else stands < self.first
+
     def continued_by(self, batch: RawBatch) -> RawBatch | None:
         """The part of a batch that continues what is held.
 
@@ -339,6 +343,29 @@ class Line:
                     "%s: Redis does not answer (%s): enrichment lags, nothing is lost", self.contract.source, error
                 )
                 self._references.owe(self.contract.source)
+
+    def drop_rolled_back(self, deadline: Deadline) -> frozenset[PartitionId]:
+        """Forget partitions of which a table stands before what was committed to it; they must be assigned again.
+
+        Args:
+            deadline: until when to wait for a flush that is under way.
+        Raises:
+            Retry: the catalog does not answer.
+        """
+        if not self._flushing.acquire(timeout=deadline.left_s):
+            return frozenset()
+        try:
+            silver = self._silver.positions().next
+            bronze = self._bronze.positions().next if self._bronze is not None else {}
+            return frozenset(
+                p
+                for p, state in list(self._partitions.items())
+                if state.silver.is_beyond(silver.get(p))
+                or (state.bronze is not None and state.bronze.is_beyond(bronze.get(p)))
+                if self._drop(p, state)
+            )
+        finally:
+            self._flushing.release()
 
     def _safe(self) -> Offsets:
         return {

@@ -7,12 +7,14 @@ Trino, copies counted by ClickHouse. Nothing here trusts a counter of the progra
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from catalog.offsets import Gap, Offsets, PartitionId, Positions, between
 from catalog.snapshots import StateReader, TableState
+from lakehouse.audit.balance import Account, SourceAccount
+from lakehouse.audit.incarnations import bronze_losses
 from lakehouse.copies.copy import Copies, copied_tables
 from lakehouse.copies.rejected import TABLE
 from lakehouse.copies.server import Server
@@ -25,112 +27,8 @@ from streams.contract import Contract, contracts
 from streams.topics import LogRange, Topics
 
 _DUPLICATE = "duplicate:sid"
-COMPLETE, NOT_BALANCED, IN_FLIGHT = 0, 1, 3
 # Sources that are accounted for at once: the queries are short, and mostly planning.
 _SIDE_BY_SIDE = 4
-
-
-@dataclass
-class SourceAccount:
-    """What became of one source's messages. `gold` and `clickhouse` are None for reference data.
-
-    Attributes:
-        acknowledged: lost events that an operator has taken notice of (`lakehouse topics --acknowledge`).
-    """
-
-    produced: int = 0
-    bronze: int | None = None
-    accepted: int = 0
-    rejected: int = 0
-    duplicates: int = 0
-    in_flight: int = 0
-    lost: int = 0
-    acknowledged: int = 0
-    gold: int | None = None
-    clickhouse: int | None = None
-    amount: dict[str, dict[str, str]] = field(default_factory=dict)
-    reasons: dict[str, int] = field(default_factory=dict)
-    lost_ranges: list[str] = field(default_factory=list)
-    bronze_expected: int = 0
-    offset_sum: int = 0
-    accepted_offset_sum: int = 0
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def balanced(self) -> bool:
-        """Whether every message is accounted for at every layer."""
-        return not self.problems
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is on its way any more."""
-        return self.in_flight == 0 and (self.bronze is None or self.bronze == self.accepted + self.rejected)
-
-    def as_json(self) -> dict[str, Any]:
-        """The form that scripts read."""
-        names = (
-            "produced",
-            "bronze",
-            "accepted",
-            "rejected",
-            "duplicates",
-            "in_flight",
-            "lost",
-            "acknowledged",
-            "gold",
-            "clickhouse",
-        )
-        found = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return {
-            **found,
-            "amount": self.amount,
-            "reasons": self.reasons,
-            "balanced": self.balanced,
-            "complete": self.complete,
-            "lost_ranges": self.lost_ranges,
-            "problems": self.problems,
-        }
-
-
-@dataclass
-class Account:
-    """The account of all sources at one build."""
-
-    build_id: int
-    sources: dict[str, SourceAccount]
-    references: dict[str, SourceAccount]
-    problems: list[str] = field(default_factory=list)
-
-    @property
-    def balanced(self) -> bool:
-        """Whether all of it balances."""
-        return not self.problems and all(a.balanced for a in self._all())
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing is in flight anywhere."""
-        return all(a.complete for a in self._all())
-
-    @property
-    def exit_code(self) -> int:
-        """0 complete and balanced, 1 not balanced or events lost of which nobody took notice, 3 with events in flight."""
-        if not self.balanced or any(a.lost > a.acknowledged for a in self._all()):
-            return NOT_BALANCED
-        return COMPLETE if self.complete else IN_FLIGHT
-
-    def _all(self) -> list[SourceAccount]:
-        return [*self.sources.values(), *self.references.values()]
-
-    def as_json(self) -> dict[str, Any]:
-        """The form that scripts read."""
-        return {
-            "balanced": self.balanced,
-            "complete": self.complete,
-            "build_id": self.build_id,
-            "problems": self.problems,
-            "sources": {name: a.as_json() for name, a in self.sources.items()},
-            "references": {name: a.as_json() for name, a in self.references.items()},
-        }
 
 
 class Auditor:
@@ -235,7 +133,7 @@ class Auditor:
         for p, log in logs.items():
             start = silver.start.get(p, log.start)
             until, read = upto.get(p, start), silver.next.get(p, start)
-            empty = sum(g.next - g.first for g in gaps[p] if not g.lost)
+            empty = sum(min(g.next, until) - g.first for g in gaps[p] if not g.lost)
             lost = [g for g in gaps[p] if g.lost]
             if log.start > read:
                 lost.append(Gap(read, log.start, True))  # retention took them unread; no commit has passed them yet
@@ -256,7 +154,7 @@ class Auditor:
                 f"{account.produced} produced, but {present} in silver, {account.in_flight} in flight, {account.lost} lost"
             )
         if name not in self._settings.bronze_off:
-            self._bronze(name, account, upto)
+            self._bronze(name, account, silver, upto)
         return account
 
     def _logs(self, name: str, silver: Positions) -> dict[PartitionId, LogRange]:
@@ -292,9 +190,20 @@ class Auditor:
                 account.amount.setdefault(currency, {})["silver"] = _money(amount)
         account.reasons = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
-    def _bronze(self, name: str, account: SourceAccount, upto: Offsets) -> None:
-        """Bronze commits later than silver: it must hold what its own offsets say, and in the end as much as silver."""
-        stands = self._states.state(f"bronze.{name}").positions
+    def _bronze(self, name: str, account: SourceAccount, silver: Positions, upto: Offsets) -> None:
+        """Bronze commits later than silver: it must hold what its own offsets say, and in the end go as far as silver."""
+        state = self._states.state(f"bronze.{name}")
+        stands = state.positions
+        topic = self._settings.topic(name)
+        present = {p.topic_id for p in self._topics.partitions([topic]).get(topic, [])}
+        account.bronze_waits = any(
+            stands.next.get(p, 0) < following for p, following in upto.items() if p.topic_id in present
+        )
+        for p, gap in bronze_losses(silver, state, next(iter(present), None)):
+            account.problems.append(
+                f"bronze alone lacks {name}[{p.partition}] {gap.first}..{gap.next - 1} of topic {p.topic_id}: gone from Kafka"
+                " before it was written (lakehouse topics --acknowledge)"
+            )
         there = {p: min(following, stands.next.get(p, 0)) for p, following in upto.items()}
         counted = (
             self._engine.count(f"select count(*) from iceberg.bronze.{name} where {between({}, there)}") if there else 0

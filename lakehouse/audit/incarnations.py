@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from catalog.client import Catalog
 from catalog.losses import Loss, acknowledge, unacknowledged
-from catalog.offsets import Positions
-from catalog.snapshots import StateReader
+from catalog.offsets import Gap, PartitionId, Positions
+from catalog.snapshots import StateReader, TableState
 from lakehouse.clock import now
 from lakehouse.settings import Settings
 from streams.contract import contracts
@@ -75,6 +75,27 @@ def topic_states(settings: Settings, catalog: Catalog) -> list[TopicState]:
     return found
 
 
+def bronze_losses(silver: Positions, bronze: TableState, present: str | None) -> list[tuple[PartitionId, Gap]]:
+    """What bronze alone lacks for good, and nobody took notice of.
+
+    Bronze is written some seconds after silver: a worker that is killed between them, and a message that retention removes, or
+    a topic that is deleted, before the next one has read it again.
+
+    Args:
+        present: the id of the topic's present incarnation.
+    """
+    stands = bronze.positions
+    missing = [
+        (p, gap)
+        for p, gaps in stands.gaps.items()
+        for gap in gaps
+        if gap.lost and not any(s.lost and s.first <= gap.first and gap.next <= s.next for s in silver.gaps.get(p, ()))
+    ]
+    former = {p: n for p, n in silver.next.items() if p.topic_id != present and p in stands.next}
+    missing += [(p, Gap(stands.next[p], n, True)) for p, n in former.items() if stands.next[p] < n]
+    return [(p, g) for p, g in missing if sum(one.covers(p, g) for one in bronze.losses) < g.next - g.first]
+
+
 def _former(silver: Positions, present: str | None) -> list[Former]:
     ids = sorted({p.topic_id for p in silver.next} - {present})
     of = {topic_id: [p for p in silver.next if p.topic_id == topic_id] for topic_id in ids}
@@ -84,7 +105,7 @@ def _former(silver: Positions, present: str | None) -> list[Former]:
     ]
 
 
-def acknowledge_losses(catalog: Catalog, sources: Sequence[str], why: str) -> int:
+def acknowledge_losses(settings: Settings, catalog: Catalog, sources: Sequence[str], why: str) -> int:
     """Take notice of all losses of some sources; gives how many offsets those are.
 
     Raises:
@@ -92,9 +113,14 @@ def acknowledge_losses(catalog: Catalog, sources: Sequence[str], why: str) -> in
     """
     offsets = 0
     for source in sources:
-        table = StateReader(catalog).state(f"silver.{source}")
-        losses = [Loss(p, g.first, g.next, now(), why) for p, g in unacknowledged(table.positions, table.losses)]
-        if losses:
-            acknowledge(catalog, f"silver.{source}", losses)
-            offsets += sum(loss.next - loss.first for loss in losses)
+        silver, bronze = (StateReader(catalog).state(f"{layer}.{source}") for layer in ("silver", "bronze"))
+        present = Topics(settings).partitions([settings.topic(source)]).get(settings.topic(source), [])
+        unknown = {
+            "silver": unacknowledged(silver.positions, silver.losses),
+            "bronze": bronze_losses(silver.positions, bronze, present[0].topic_id if present else None),
+        }
+        for layer, ranges in unknown.items():
+            if ranges:
+                acknowledge(catalog, f"{layer}.{source}", [Loss(p, g.first, g.next, now(), why) for p, g in ranges])
+                offsets += sum(g.next - g.first for _, g in ranges)
     return offsets

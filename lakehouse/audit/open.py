@@ -44,5 +44,9 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
     server = Server(now)
     tables = Copies(server, StateReader(catalog))
     tables.create_tables()
-    copied = tables.copied_build()
-    return Verifier(catalog, next((b for b in builds if b.build_id == copied), None), server, progress)
+    copied = next((b for b in builds if b.build_id == tables.copied_build() and b.watermarks), None)
+    if copied is None and builds:
+        return Verifier(
+            catalog, builds[-1], None, progress, ["no build of the newest is copied whole: copies are not looked at"]
+        )
+    return Verifier(catalog, copied, server, progress)

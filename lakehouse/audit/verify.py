@@ -79,15 +79,29 @@ class Proof:
 class Verifier:
     """Reads the tables and draws up the proofs."""
 
-    def __init__(self, client: Catalog, build: Build | None, server: Server | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        client: Catalog,
+        build: Build | None,
+        server: Server | None,
+        progress: Progress,
+        problems: Sequence[str] = (),
+    ) -> None:
         """Args:
-        build: up to which facts and copies are held against silver; None: neither is looked at.
+        build: up to which facts and copies are held against silver; None: there is none yet.
         server: ClickHouse; None: its copies are not looked at.
+        problems: why that is so, if it should not be.
         """
+        self._problems = problems
         self._client = client
         self._build = build
         self._server = server
         self._progress = progress
+
+    @property
+    def build_id(self) -> int | None:
+        """Up to which build gold is held against silver."""
+        return self._build.build_id if self._build is not None else None
 
     def proofs(self, sources: Sequence[str]) -> Iterator[Proof]:
         """Proofs of all tables of some sources, in the order of the line.
@@ -95,6 +109,8 @@ class Verifier:
         Raises:
             Retry: a server does not answer.
         """
+        if self._problems:
+            yield Proof("clickhouse", problems=list(self._problems))
         for name in sources:
             contract = contracts()[name]
             facts = [m for m in models().values() if m.kind == "fact" and m.reads == name] if contract.is_event else []

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from lakehouse.audit.account import Account, SourceAccount
+    from lakehouse.audit.balance import Account, SourceAccount
 
 # One row a source, and a table for each of the two equations of the audit: nine sources fit into 80 columns.
 _TO_SILVER = (

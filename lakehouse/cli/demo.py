@@ -12,7 +12,7 @@ from lakehouse.errors import Retry
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
-    from lakehouse.audit.account import Account
+    from lakehouse.audit.balance import Account
     from sources.generate import Outcome
 
 _WAIT_S = 170.0

@@ -13,7 +13,7 @@ from lakehouse.errors import Retry
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
-    from lakehouse.audit.account import Account
+    from lakehouse.audit.balance import Account
     from lakehouse.gold.builds import TableResult
     from lakehouse.gold.inspection import Result
 

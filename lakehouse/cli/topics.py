@@ -44,7 +44,7 @@ def topics_command(acknowledge: tuple[str, ...], because: str | None, as_json: b
     console = Console(stderr=as_json)
     catalog = client.connect(settings())
     if acknowledge:
-        count = acknowledge_losses(catalog, acknowledge, because or "")
+        count = acknowledge_losses(settings(), catalog, acknowledge, because or "")
         console.print(f"took notice of {count:,} lost offsets" if count else "nothing is lost that was not known")
     states = topic_states(settings(), catalog)
     if as_json:

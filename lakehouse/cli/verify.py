@@ -55,16 +55,18 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, as_json: bool) -> 
         def progress(table: str, files: int, rows: int) -> None:
             status.update(f"{table}: {rows:,} rows of {files:,} files" if files else f"{table}: {rows:,} rows")
 
-        for proof in verifier(settings(), not lake_only, progress).proofs(sources or tuple(contracts())):
+        looking = verifier(settings(), not lake_only, progress)
+        for proof in looking.proofs(sources or tuple(contracts())):
             proofs.append(proof)
             if not as_json:
                 _show(console, proof)
     holds = all(proof.holds for proof in proofs)
     if as_json:
         tables = [{**asdict(proof), "holds": proof.holds} for proof in proofs]
-        click.echo(json.dumps({"holds": holds, "tables": tables}))
+        click.echo(json.dumps({"holds": holds, "build_id": looking.build_id, "tables": tables}))
     elif holds:
-        console.print("every offset is where it must be, once", style="bold green")
+        gold = f"; gold as of build {looking.build_id}" if looking.build_id is not None else "; there is no gold yet"
+        console.print(f"every offset is where it must be, once{gold}", style="bold green", highlight=False)
     else:
         wrong = sum(not proof.holds for proof in proofs)
         console.print(f"NOT SO in {wrong} of {len(proofs)} tables", style="bold red")

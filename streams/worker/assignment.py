@@ -36,6 +36,8 @@ _ASSIGN_S = 60.0
 # A partition whose end moves and whose position does not for this long is stuck; a new process is not (faust #175).
 _STUCK_S = 90.0
 _WATCH_S = 5.0
+# So often a worker looks whether its tables still stand where it left them.
+_COMPARE_S = 30.0
 _REDIS_S = 5.0
 _EXIT_STUCK, _EXIT_BROKEN = 75, 70
 # What follows its last commits, leaving the group and closing connections, was seen to take 0.1 to 2 s.
@@ -65,6 +67,7 @@ class Assignments:
         self._room = asyncio.Condition()
         self._moved: dict[TP, tuple[int, float]] = {}
         self._sought: dict[TP, float] = {}
+        self._compared_s = time.monotonic()
         self.consumer: Any = None
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -146,6 +149,9 @@ class Assignments:
                     _leave(f"partitions could not be taken over: {error}", _EXIT_BROKEN)
                 log.warning("%s", error)
                 await asyncio.sleep(1.0)
+            except Exception as error:
+                log.exception("partitions could not be taken over")
+                _leave(f"partitions could not be taken over: {error}", _EXIT_BROKEN)
 
     def _take_over(self, tps: set[TP]) -> dict[TP, int]:
         by_topic: dict[str, list[TP]] = defaultdict(list)
@@ -154,7 +160,9 @@ class Assignments:
         known = self._topics.partitions(by_topic)
         read_from: dict[TP, int] = {}
         for topic, members in by_topic.items():
-            ids = {p.partition: p for p in known[topic]}
+            ids = {p.partition: p for p in known.get(topic, ())}
+            if gone := [tp for tp in members if tp.partition not in ids]:
+                raise Retry(f"{topic} has no partition {gone[0].partition}; was it deleted?")
             mine = {tp: ids[tp.partition] for tp in members}
             starts = {p: r.start for p, r in self._topics.log_ranges(topic, mine.values()).items()}
             offsets = self._lines[self._source_of[topic]].assign(starts)
@@ -308,6 +316,7 @@ class Assignments:
         while True:
             await asyncio.sleep(_WATCH_S)
             await self._same_topics()
+            await self._same_tables()
             for tp, partition in list(self._ids.items()):
                 wanted = self._lines[self._source_of[tp.topic]].wanted(partition)
                 position, since = self._moved.get(tp, (-1, time.monotonic()))
@@ -317,6 +326,22 @@ class Assignments:
                     self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
                 elif time.monotonic() - since > _STUCK_S:
                     _leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", _EXIT_STUCK)
+
+    async def _same_tables(self) -> None:
+        """Read again what is gone from a table that was rolled back; partitions without new messages would not notice."""
+        if time.monotonic() - self._compared_s < _COMPARE_S:
+            return
+        self._compared_s = time.monotonic()
+        loop = asyncio.get_running_loop()
+        for name, line in self._lines.items():
+            try:
+                behind = await loop.run_in_executor(self._commits, line.drop_rolled_back, Deadline.after(_WATCH_S))
+            except LakehouseError as error:
+                log.warning("%s: %s", name, error)
+                continue
+            if behind:
+                log.warning("%s: a table was rolled back; %d partitions are read again", name, len(behind))
+                await self._assign_again(behind)
 
     async def _same_topics(self) -> None:
         """End the process if a topic of ours was recreated: its offsets begin again, under another id."""

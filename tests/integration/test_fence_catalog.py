@@ -14,12 +14,14 @@ from catalog import client
 from catalog.commit import PartitionBatch, _Attempt, append_fenced, batch_ids, positions
 from catalog.fenced import FencedTable
 from catalog.lineage import Standing
+from catalog.offer import Offer
 from catalog.offsets import PartitionId
 from catalog.schemas import LINEAGE
+from catalog.turns import Turn
 from drills.proxy import Fault, Plan, Proxy, is_commit
 from lakehouse.audit.coverage import covered, together
 from lakehouse.deadline import Deadline
-from lakehouse.errors import CommitUnknown, Fenced
+from lakehouse.errors import CommitUnknown, Fenced, LakehouseError
 from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
@@ -164,3 +166,33 @@ def test_offsets_survive_the_expiry_of_every_snapshot_that_told_them(table: Any,
     one.maintenance.expire_snapshots().by_ids(told).commit()
     assert not any(batch_ids(s) for s in table().metadata.snapshots)
     assert positions(table()).next == {P: 1000}
+
+
+def test_offsets_of_a_table_that_was_rolled_back_are_not_guessed(table: Any, trino: Any) -> None:
+    """To a snapshot of somebody else's, after those that told its offsets had expired: the property tells of later ones."""
+    append(table(), a_batch(P, 0))
+    trino(f"delete from iceberg.{NAME} where kafka_offset = 5")
+    others = table().current_snapshot().snapshot_id
+    append(table(), a_batch(P, 1000))
+    one = table()
+    one.maintenance.expire_snapshots().by_ids([s.snapshot_id for s in one.metadata.snapshots[:1]]).commit()
+    trino(f"alter table iceberg.{NAME} execute rollback_to_snapshot({others})")
+    with pytest.raises(LakehouseError, match="rolled back"):
+        positions(table())
+
+
+def test_what_is_compared_and_what_is_asserted_is_one_state_of_the_table(table: Any) -> None:
+    """Another thread of the worker looks at the table anew while a commit is put together; another worker has committed."""
+    mine, other = table(), table()
+    append(mine, a_batch(P, 0), a_batch(Q, 0))
+    attempt = _Attempt(mine, [a_batch(P, 1000)])
+
+    def meanwhile() -> list[Offer]:
+        append(other, a_batch(Q, 1000))
+        mine.refresh()
+        return []
+
+    attempt.turn = Turn(others=meanwhile)
+    with pytest.raises(CommitFailedException):
+        attempt.send()
+    assert positions(table()).next == {P: 1000, Q: 2000}

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,7 +46,7 @@ def rows_of(table: Any) -> dict[PartitionId, int]:
 def test_whoever_has_the_turn_commits_what_was_handed_in_meanwhile(table: Any, turns: Turns) -> None:
     mine, other = table(), table()
     told: list[commit.Landed] = []
-    with turns.next(NAME, commit._Attempt(mine, [a_batch(P, 0)]).offer(), 2) as turn:
+    with turns.next(str(table().metadata.table_uuid), commit._Attempt(mine, [a_batch(P, 0)]).offer(), 2) as turn:
         thread = threading.Thread(
             target=lambda: told.append(commit.append_fenced(other, [a_batch(Q, 0)], Deadline.after(10), turns))
         )
@@ -65,7 +66,7 @@ def test_whoever_has_the_turn_commits_what_was_handed_in_meanwhile(table: Any, t
 
 
 def test_who_is_not_served_commits_alone(table: Any, turns: Turns) -> None:
-    with turns.next(NAME, Offer("somebody who hangs", {P: Span(0, 1)}), 2):
+    with turns.next(str(table().metadata.table_uuid), Offer("somebody who hangs", {P: Span(0, 1)}), 2):
         landed = commit.append_fenced(table(), [a_batch(Q, 0)], Deadline.after(3), turns)
     assert landed.next == {Q: 1000}
     assert rows_of(table()) == {P: 0, Q: 1000}
@@ -75,7 +76,7 @@ def test_what_landed_without_an_answer_is_found_and_not_appended_again(table: An
     """The one who had the turn died between the catalog's answer and its own."""
     attempt = commit._Attempt(table(), [a_batch(Q, 0)])
     offer = attempt.offer()
-    with turns.next(NAME, Offer("somebody who dies", {P: Span(0, 1)}), 2):
+    with turns.next(str(table().metadata.table_uuid), Offer("somebody who dies", {P: Span(0, 1)}), 2):
         after = offer.added_to(Positions())
         assert after is not None
         commit._commit(table(), [Offer.loads(offer.dumps())], after)
@@ -86,10 +87,23 @@ def test_what_landed_without_an_answer_is_found_and_not_appended_again(table: An
 def test_an_offer_that_does_not_follow_on_the_table_is_refused(table: Any, turns: Turns) -> None:
     late = commit._Attempt(table(), [a_batch(P, 0)]).offer()
     commit.append_fenced(table(), [a_batch(P, 0)], Deadline.after(5), turns)
-    turns._redis.hset(f"lakehouse:offers:{NAME}", late.batch_id, late.dumps())
+    key = f"lakehouse:offers:{table().metadata.table_uuid}"
+    turns._redis.hset(key, late.batch_id, late.dumps())
     commit.append_fenced(table(), [a_batch(Q, 0)], Deadline.after(5), turns)
-    assert turns._redis.hgetall(f"lakehouse:offers:{NAME}") == {}
+    assert turns._redis.hgetall(key) == {}
     assert rows_of(table()) == {P: 1000, Q: 1000}
+
+
+def test_what_is_no_offer_or_of_another_lake_is_left_out(table: Any, turns: Turns) -> None:
+    one = table()
+    elsewhere = replace(commit._Attempt(table(), [a_batch(Q, 0)]).offer(), batch_id="elsewhere")
+    assert elsewhere.file is not None
+    elsewhere.file._data[1] = "s3://another/lake.parquet"
+    key = f"lakehouse:offers:{one.metadata.table_uuid}"
+    turns._redis.hset(key, mapping={"rubbish": "{}", "more": "no JSON", "elsewhere": elsewhere.dumps()})
+    assert commit.append_fenced(one, [a_batch(P, 0)], Deadline.after(5), turns).next == {P: 1000}
+    assert turns._redis.hgetall(key) == {}
+    assert commit.positions(table()).next == {P: 1000}
 
 
 def test_without_redis_workers_commit_all_the_same(table: Any) -> None:

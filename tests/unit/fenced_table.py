@@ -49,6 +49,11 @@ class MemoryTable:
         accepted = self.frame.filter(mine & ~pl.col("is_rejected") & (pl.col("kafka_offset") < before))
         return accepted.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
 
+    def roll_back(self, positions: Positions) -> None:
+        """Go back by one commit."""
+        self._positions = positions
+        del self.commits[-1]
+
     @property
     def frame(self) -> pl.DataFrame:
         """All rows in commit order."""

@@ -238,6 +238,21 @@ def test_rows_of_a_topic_that_was_made_again_meanwhile_do_not_land_under_its_for
     assert silver.offsets() == [0, 1]
 
 
+def test_partitions_of_a_table_that_was_rolled_back_are_read_again_also_without_new_messages() -> None:
+    silver = MemoryTable()
+    one = line(silver)
+    one.assign({P0: 0, P1: 0})
+    one.add(batch([0, 1]))
+    one.flush(SOON)
+    before = silver.positions()
+    one.add(batch([2, 3]))
+    one.flush(SOON)
+    assert one.drop_rolled_back(SOON) == frozenset()
+    silver.roll_back(before)
+    assert one.drop_rolled_back(SOON) == {P0}
+    assert one.assign({P0: 0}) == {P0: 2}
+
+
 def test_discarded_partitions_leave_nothing_behind() -> None:
     silver = MemoryTable()
     one = line(silver)
