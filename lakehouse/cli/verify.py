@@ -33,7 +33,7 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, as_json: bool) -> 
     clickhouse       each row of gold up to the newest build that is copied whole, once
 
     `audit` counts and adds up, and knows what waits in Kafka; this names the offsets. It may run at any time, also while events
-    arrive.
+    arrive; only a fact that `build --full` is just making anew may be told as incomplete.
 
     \b
     lakehouse verify                  all tables
