@@ -160,12 +160,11 @@ def _kill_some(running: list[Any], seconds: float) -> None:
 
 def said(found: Fairness) -> str:
     """One line of figures."""
-    ordered = sorted(found.latencies_s) or [0.0]
-    p99 = ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+    seconds = found.latencies_s or [0.0]
     lost = 100 * found.lost / max(1, found.tries)
     return (
-        f"{len(ordered)} batches landed by {found.tries} requests, {lost:.0f} % of them refused; a batch took"
-        f" {statistics.median(ordered):.2f} s (p99 {p99:.2f}, most {ordered[-1]:.2f});"
+        f"{len(found.latencies_s)} batches landed by {found.tries} requests, {lost:.0f} % of them refused; a batch took"
+        f" {statistics.median(seconds):.2f} s (p99 {report.percentile(seconds, 0.99):.2f}, most {max(seconds):.2f});"
         f" {min(found.commits)} to {max(found.commits)} a writer; {found.dropped} dropped and sent again"
     )
 

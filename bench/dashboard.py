@@ -141,10 +141,6 @@ def opened(rounds: int) -> float | None:
         return round(_best(once, rounds)[0], 0)
 
 
-def _percentile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
-
-
 @click.command()
 @click.option(
     "--rounds", type=click.IntRange(1), default=3, show_default=True, help="Of each question; the best counts."
@@ -167,7 +163,9 @@ def main(rounds: int, as_json: bool) -> None:
     click.echo(f"first page drawn in {first_ms:.0f} ms" if first_ms is not None else "no browser here")
     for span in _RANGES:
         ours, naive = ([getattr(t, who) for t in timings if t.range == span] for who in ("ours", "naive"))
-        told = [f"{_percentile(v, 0.5):.0f} / {_percentile(v, 0.95):.0f} / {max(v):.0f}" for v in (ours, naive)]
+        told = [
+            f"{report.percentile(v, 0.5):.0f} / {report.percentile(v, 0.95):.0f} / {max(v):.0f}" for v in (ours, naive)
+        ]
         ratio = statistics.median(n / o for o, n in zip(ours, naive, strict=True))
         click.echo(f"{span:>4}: p50 / p95 / most, ms: {told[0]}; plain: {told[1]}; median ratio {ratio:.1f}")
 

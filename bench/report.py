@@ -3,7 +3,7 @@
 import os
 import platform
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,11 @@ _TITLES = {
     "commits": "commits",
     "rows": "rows",
 }
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The value below which so many of all lie; of few values, the highest."""
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
 @dataclass(frozen=True)

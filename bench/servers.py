@@ -46,7 +46,7 @@ def own_servers(needed: Sequence[str] = WORKERS_NEED) -> Iterator[Path]:
             os.chdir(folder)
             supervisor = spawn([sys.executable, "-m", "bench.servers", *needed], folder / "servers.log", folder, {})
             try:
-                _wait_until_up(folder, supervisor.poll)
+                wait_until_up(folder, supervisor.poll, folder / "servers.log", _UP_LIMIT_S)
                 settings.cache_clear()
                 yield folder
             finally:
@@ -74,17 +74,25 @@ def _only_tuning(folder: Path) -> None:
     settings.cache_clear()
 
 
-def _wait_until_up(folder: Path, ended: Callable[[], int | None]) -> None:
-    limit = time.monotonic() + _UP_LIMIT_S
+def wait_until_up(folder: Path, ended: Callable[[], int | None], log: Path, limit_s: float) -> None:
+    """Wait until the stack of a folder is up.
+
+    Args:
+        ended: the code with which its supervisor ended; None while it runs.
+        log: what the supervisor writes.
+    Raises:
+        LakehouseError: it did not start, or not in time.
+    """
+    limit = time.monotonic() + limit_s
     while time.monotonic() < limit:
         now = StackState.read(folder)
         if now is not None and now.phase == "up":
             return
         if ended() is not None:
-            message = now.message if now is not None and now.message else tail(folder / "servers.log", 30)
-            raise LakehouseError(f"the servers for the bench did not start: {message}")
+            message = now.message if now is not None and now.message else tail(log, 30)
+            raise LakehouseError(f"the stack did not start: {message}")
         time.sleep(0.1)
-    raise LakehouseError(f"the servers for the bench are not up after {_UP_LIMIT_S:.0f} s")
+    raise LakehouseError(f"the stack is not up after {limit_s:.0f} s; the last lines of {log}:\n{tail(log, 30)}")
 
 
 def main() -> None:

@@ -277,7 +277,8 @@ def _commit(table: Table, offers: Sequence[Offer], after: Positions) -> None:
         CommitFailedException: the table moved on; nothing happened. Anything else may have happened or not.
     """
     transaction = OneTry(table)
-    said = {POSITIONS: after.dumps(), BATCH_ID: ",".join(offer.batch_id for offer in offers)}
+    told = after.dumps()
+    said = {POSITIONS: told, BATCH_ID: ",".join(offer.batch_id for offer in offers)}
     times = [offer.ingested_at for offer in offers if offer.ingested_at is not None]
     if times:
         said[INGESTED_AT] = str(min(times))
@@ -288,7 +289,7 @@ def _commit(table: Table, offers: Sequence[Offer], after: Positions) -> None:
     append.commit()
     new = transaction.table_metadata.current_snapshot()
     at = str(new.sequence_number or 0) if new is not None else "0"
-    transaction.set_properties({POSITIONS: after.dumps(), POSITIONS_AT: at})
+    transaction.set_properties({POSITIONS: told, POSITIONS_AT: at})
     transaction.send()
 
 

@@ -1,7 +1,7 @@
 """Lost offsets that an operator has taken notice of, as a property of the silver table that lacks them."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.table import Table
 
 from catalog.faults import answering
-from catalog.offsets import Gap, PartitionId, Positions
+from catalog.offsets import Gap, PartitionId
 
 ACKNOWLEDGED = "lakehouse.acknowledged-losses"
 
@@ -58,8 +58,6 @@ def acknowledge(client: RestCatalog, name: str, losses: Iterable[Loss]) -> None:
             transaction.set_properties({ACKNOWLEDGED: json.dumps(said)})
 
 
-def unacknowledged(positions: Positions, known: Iterable[Loss]) -> list[tuple[PartitionId, Gap]]:
+def unacknowledged(lost: Iterable[tuple[PartitionId, Gap]], known: Collection[Loss]) -> list[tuple[PartitionId, Gap]]:
     """Lost ranges of which some offsets were not taken notice of."""
-    known = tuple(known)
-    lost = [(p, gap) for p, gaps in positions.gaps.items() for gap in gaps if gap.lost]
     return [(p, gap) for p, gap in lost if sum(one.covers(p, gap) for one in known) < gap.next - gap.first]

@@ -41,6 +41,11 @@ class Positions:
     start: Offsets = field(default_factory=dict)
     gaps: dict[PartitionId, tuple[Gap, ...]] = field(default_factory=dict)
 
+    @property
+    def lost(self) -> list[tuple[PartitionId, Gap]]:
+        """The ranges that retention removed before they were read."""
+        return [(p, gap) for p, gaps in self.gaps.items() for gap in gaps if gap.lost]
+
     def dumps(self) -> str:
         """As JSON: `{topic id: {partition: {"next": n, "start": n, "gaps": [[first, next, lost], …]}}}`."""
         topics: dict[str, dict[str, dict[str, object]]] = {}
@@ -73,6 +78,11 @@ class Positions:
             if passed:
                 gaps[key] = joined((*gaps.get(key, ()), *passed))
         return Positions(after, start, gaps)
+
+
+def range_text(source: str, partition: PartitionId, gap: Gap) -> str:
+    """A range as people read it: `source[partition] first..last`."""
+    return f"{source}[{partition.partition}] {gap.first}..{gap.next - 1}"
 
 
 def joined(gaps: tuple[Gap, ...]) -> tuple[Gap, ...]:

@@ -14,17 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-
+from bench.servers import wait_until_up
 from catalog import client
 from catalog.offsets import PartitionId
 from catalog.snapshots import StateReader
 from drills.proxy import Proxy
 from lakehouse.errors import LakehouseError
 from lakehouse.gold.engine import Engine
-from lakehouse.settings import STACK_FILE, settings
+from lakehouse.settings import settings
 from lakehouse.stack.line import worker_command
-from lakehouse.stack.process import Identity, end, spawn, tail
+from lakehouse.stack.process import Identity, end, spawn
 from lakehouse.stack.state import StackState
 
 HOOK = Path(__file__).parent / "hook"
@@ -76,11 +75,7 @@ class Field:
         self.say = say
         self.dir = drill_dir
         self.data_dir = settings().data_dir.absolute()
-        self.catalog = Proxy(lambda: self._said("LAKEHOUSE_CATALOG_URL"))
-        self.s3 = Proxy(lambda: self._said("LAKEHOUSE_S3_ENDPOINT"))
-
-    def _said(self, name: str) -> str:
-        return dotenv_values(self.data_dir / STACK_FILE)[name] or ""
+        self.catalog, self.s3 = Proxy(settings().catalog_url), Proxy(settings().s3_endpoint)
 
     @contextmanager
     def proxied(self) -> Iterator[None]:
@@ -293,11 +288,7 @@ def own_stack(folder: Path, workers: int) -> Iterator[Path]:
     log = folder / "up.log"
     process = spawn([sys.executable, "-m", "lakehouse.cli.main", *words], log, Path.cwd(), variables)
     try:
-        limit = time.monotonic() + _UP_S
-        while (now := StackState.read(folder)) is None or now.phase != "up":
-            if process.poll() is not None or time.monotonic() > limit:
-                raise DrillFailed(f"the stack did not start:\n{tail(log, 30)}")
-            time.sleep(_POLL_S)
+        wait_until_up(folder, process.poll, log, _UP_S)
         os.environ["LAKEHOUSE_DATA_DIR"] = str(folder)
         settings.cache_clear()
         yield drill_dir

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
+from yarl import URL
 
 _COMMIT = re.compile(r"/namespaces/[^/]+/tables/[^/]+$")
 _MOST_BYTES = 1 << 30
@@ -52,7 +53,7 @@ Plan = Callable[[web.Request], Fault | None]
 class Proxy:
     """One proxy, on a thread of its own."""
 
-    target: Callable[[], str]
+    target: str
     plan: Plan = lambda request: None
     done: Counter[str] = field(default_factory=Counter)
     address: str = ""
@@ -130,7 +131,7 @@ class Proxy:
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _FOR_PROXIES}
         try:
             async with self._session.request(
-                request.method, _url(self.target(), request.raw_path), data=body, headers=headers, allow_redirects=False,
+                request.method, _url(self.target, request.raw_path), data=body, headers=headers, allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
             ) as answer:  # fmt: skip
                 content = await answer.read()
@@ -159,7 +160,7 @@ class Proxy:
 
     async def _half(self, request: web.Request, body: bytes) -> None:
         """Send half of what the header promises, and hang up."""
-        url = urlsplit(self.target())
+        url = urlsplit(self.target)
         _, writer = await asyncio.open_connection(url.hostname, url.port)
         head = [f"{request.method} {request.raw_path} HTTP/1.1", *(f"{k}: {v}" for k, v in request.headers.items())]
         writer.write("\r\n".join([*head, "", ""]).encode() + body[: len(body) // 2])
@@ -167,9 +168,7 @@ class Proxy:
         writer.close()
 
 
-def _url(target: str, raw_path: str) -> "aiohttp.client.StrOrURL":
-    from yarl import URL
-
+def _url(target: str, raw_path: str) -> URL:
     return URL(target.rstrip("/") + raw_path, encoded=True)
 
 

@@ -21,14 +21,20 @@ STEPS = (
 """Where the orchestrator is killed, and up to which time of passing."""
 
 
-def broker(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
-    """Kafka killed and started again; Kafka that does not answer for a minute."""
+def _killed(field: Field, name: str, rng: random.Random, short: bool) -> Iterator[None]:
+    """kill -9 of a server now and then; goes on each time when it is up again."""
     for _ in range(1 if short else 3):
         time.sleep(rng.uniform(1, 4))
-        field.kill("kafka")
-        outcome.count("killed")
+        field.kill(name)
         time.sleep(rng.uniform(2, 6))
-        field.process("kafka")
+        field.process(name)
+        yield
+
+
+def broker(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
+    """Kafka killed and started again; Kafka that does not answer for a minute."""
+    for _ in _killed(field, "kafka", rng, short):
+        outcome.count("killed")
     silent = field.process("kafka")
     silent.send(signal.SIGSTOP)
     try:
@@ -41,12 +47,8 @@ def broker(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
 
 def cache(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Redis killed and emptied; workers whose clocks are wrong by five minutes either way."""
-    for _ in range(1 if short else 3):
-        time.sleep(rng.uniform(1, 4))
-        field.kill("redis")
+    for _ in _killed(field, "redis", rng, short):
         outcome.count("Redis killed")
-        time.sleep(rng.uniform(2, 5))
-        field.process("redis")
         redis.Redis.from_url(settings().redis_url).flushall()
         outcome.count("Redis emptied")
     skew = field.dir / "skew"

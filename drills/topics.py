@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -188,7 +189,7 @@ def _overtaken(field: Field, source: str, rng: random.Random, outcome: Outcome) 
     field.account(420)
 
 
-def _stands(field: Field, source: str) -> list[dict[str, object]]:
+def _stands(field: Field, source: str) -> list[dict[str, Any]]:
     """Silver's next offsets, from its rows."""
     return field.trino(
         "select kafka_topic_id as topic_id, kafka_partition as n, max(kafka_offset) + 1 as next"

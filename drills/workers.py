@@ -5,6 +5,7 @@ import signal
 import statistics
 import time
 
+from bench.report import percentile
 from drills.field import Field, Outcome, Watch
 
 STEPS = ("before-write", "after-data-files", "before-commit", "after-answer", "before-kafka")
@@ -64,6 +65,4 @@ def storm(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> No
 
 
 def _told(seconds: list[float]) -> str:
-    ordered = sorted(seconds)
-    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    return f"{statistics.median(ordered):.1f} s (p95 {p95:.1f} s)"
+    return f"{statistics.median(seconds):.1f} s (p95 {percentile(seconds, 0.95):.1f} s)"

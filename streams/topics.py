@@ -80,6 +80,15 @@ class Topics:
             found[name] = [PartitionId(str(topic.topic_id), p.id) for p in topic.partitions]
         return found
 
+    def logs(self, topic: str) -> dict[PartitionId, LogRange]:
+        """Where the logs of all partitions of a topic begin and end; nothing if there is no such topic.
+
+        Raises:
+            Retry: Kafka does not answer.
+        """
+        partitions = self.partitions([topic]).get(topic, [])
+        return self.log_ranges(topic, partitions) if partitions else {}
+
     def log_ranges(self, topic: str, partitions: Iterable[PartitionId]) -> dict[PartitionId, LogRange]:
         """Where the logs of a topic's partitions begin and end (read committed).
 

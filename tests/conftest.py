@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,13 @@ from typing import Any
 import pytest
 from dotenv import dotenv_values
 
+from bench.servers import wait_until_up
 from drills.field import hooked
 from lakehouse.copies.server import Server
+from lakehouse.errors import LakehouseError
 from lakehouse.gold.engine import Engine
 from lakehouse.settings import STACK_FILE, settings
-from lakehouse.stack.process import end, spawn, tail
+from lakehouse.stack.process import end, spawn
 from lakehouse.stack.state import StackState
 
 # On two loaded cores; alone it is up in 15 s.
@@ -53,7 +54,10 @@ def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         {"LAKEHOUSE_DATA_DIR": str(folder), **hooked(folder / DRILLS)},
     )
     try:
-        _wait_until_up(folder, process.poll)
+        try:
+            wait_until_up(folder, process.poll, folder / "up.log", _UP_LIMIT_S)
+        except LakehouseError as error:
+            pytest.exit(f"the stack for the tests: {error}", returncode=2)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("LAKEHOUSE_DATA_DIR", str(folder))
             settings.cache_clear()
@@ -72,18 +76,6 @@ def drill_dir(stack: dict[str, str]) -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What leaves its traces in the stack comes last."""
     items.sort(key=lambda item: item.get_closest_marker("last") is not None)
-
-
-def _wait_until_up(folder: Path, ended: Callable[[], int | None]) -> None:
-    limit = time.monotonic() + _UP_LIMIT_S
-    while time.monotonic() < limit:
-        now = StackState.read(folder)
-        if now is not None and now.phase == "up":
-            return
-        if ended() is not None:
-            break
-        time.sleep(0.2)
-    pytest.exit(f"the stack for the tests is not up:\n{tail(folder / 'up.log', 30)}", returncode=2)
 
 
 def variables_of(folder: Path) -> dict[str, str]:

@@ -5,16 +5,16 @@ Trino, copies counted by ClickHouse. Nothing here trusts a counter of the progra
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from catalog.offsets import Gap, Offsets, PartitionId, Positions, between
+from catalog.offsets import Gap, Offsets, PartitionId, Positions, between, range_text
 from catalog.snapshots import StateReader, TableState
 from lakehouse.audit.balance import Account, SourceAccount
-from lakehouse.audit.incarnations import bronze_losses
+from lakehouse.audit.topics import bronze_losses
 from lakehouse.copies.copy import Copies, copied_tables
 from lakehouse.copies.rejected import TABLE
 from lakehouse.copies.server import Server
@@ -85,7 +85,7 @@ class Auditor:
     def _source_settled(self, contract: Contract, facts: Sequence[Model], newest: Build | None) -> bool:
         name = contract.source
         silver = self._states.state(f"silver.{name}").positions
-        logs = self._logs(name, silver)
+        logs = _with_former(self._topics.logs(self._settings.topic(name)), silver)
         taken = [newest.end_of(name, fact.table) for fact in facts if contract.is_event] if newest is not None else []
         if name not in self._settings.bronze_off:
             taken.append(self._states.state(f"bronze.{name}").positions.next)
@@ -127,7 +127,8 @@ class Auditor:
     def _source(self, contract: Contract, state: TableState, upto: Offsets) -> SourceAccount:
         name, silver = contract.source, state.positions
         account = SourceAccount()
-        logs = self._logs(name, silver)
+        offered = self._topics.logs(self._settings.topic(name))
+        logs = _with_former(offered, silver)
         gaps = {p: [g for g in silver.gaps.get(p, ()) if g.first < upto.get(p, 0)] for p in logs}
         expected_sum = 0
         for p, log in logs.items():
@@ -142,7 +143,7 @@ class Auditor:
             account.in_flight += max(0, log.end - until) - lost_beyond
             account.lost += sum(g.next - g.first for g in lost)
             account.acknowledged += sum(loss.covers(p, g) for loss in state.losses for g in lost)
-            account.lost_ranges += [f"{name}[{p.partition}] {g.first}..{g.next - 1}" for g in lost]
+            account.lost_ranges += [range_text(name, p, g) for g in lost]
             account.problems += _contradictions(name, p, log, silver)
             expected_sum += _sum(start, until) - sum(_sum(g.first, min(g.next, until)) for g in gaps[p])
         self._rows(contract, account, upto)
@@ -154,17 +155,8 @@ class Auditor:
                 f"{account.produced} produced, but {present} in silver, {account.in_flight} in flight, {account.lost} lost"
             )
         if name not in self._settings.bronze_off:
-            self._bronze(name, account, silver, upto)
+            self._bronze(name, account, silver, upto, offered)
         return account
-
-    def _logs(self, name: str, silver: Positions) -> dict[PartitionId, LogRange]:
-        """What each partition's log offered: of the present topic Kafka tells, of earlier ones silver."""
-        topic = self._settings.topic(name)
-        present = self._topics.partitions([topic]).get(topic, [])
-        logs = self._topics.log_ranges(topic, present) if present else {}
-        for p, following in silver.next.items():
-            logs.setdefault(p, LogRange(silver.start.get(p, 0), following))
-        return logs
 
     def _rows(self, contract: Contract, account: SourceAccount, upto: Offsets) -> None:
         table, where = f"iceberg.silver.{contract.source}", between({}, upto)
@@ -190,19 +182,17 @@ class Auditor:
                 account.amount.setdefault(currency, {})["silver"] = _money(amount)
         account.reasons = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
-    def _bronze(self, name: str, account: SourceAccount, silver: Positions, upto: Offsets) -> None:
+    def _bronze(
+        self, name: str, account: SourceAccount, silver: Positions, upto: Offsets, present: Collection[PartitionId]
+    ) -> None:
         """Bronze commits later than silver: it must hold what its own offsets say, and in the end go as far as silver."""
         state = self._states.state(f"bronze.{name}")
         stands = state.positions
-        topic = self._settings.topic(name)
-        present = {p.topic_id for p in self._topics.partitions([topic]).get(topic, [])}
-        account.bronze_waits = any(
-            stands.next.get(p, 0) < following for p, following in upto.items() if p.topic_id in present
-        )
-        for p, gap in bronze_losses(silver, state, next(iter(present), None)):
+        account.bronze_waits = any(stands.next.get(p, 0) < following for p, following in upto.items() if p in present)
+        for p, gap in bronze_losses(silver, state, {p.topic_id for p in present}):
             account.problems.append(
-                f"bronze alone lacks {name}[{p.partition}] {gap.first}..{gap.next - 1} of topic {p.topic_id}: gone from Kafka"
-                " before it was written (lakehouse topics --acknowledge)"
+                f"bronze alone lacks {range_text(name, p, gap)} of topic {p.topic_id}: gone from Kafka before it was written"
+                " (lakehouse topics --acknowledge)"
             )
         there = {p: min(following, stands.next.get(p, 0)) for p, following in upto.items()}
         counted = (
@@ -267,6 +257,12 @@ def _count_layer(
             f"as many rows in {layer} as accepted, but not the same: offsets add up to {offsets},"
             f" not {account.accepted_offset_sum}"
         )
+
+
+def _with_former(present: Mapping[PartitionId, LogRange], silver: Positions) -> dict[PartitionId, LogRange]:
+    """What each partition's log offered: of the present topic Kafka tells, of earlier ones silver."""
+    former = {p: LogRange(silver.start.get(p, 0), n) for p, n in silver.next.items() if p not in present}
+    return {**present, **former}
 
 
 def _contradictions(name: str, p: PartitionId, log: LogRange, silver: Positions) -> list[str]:

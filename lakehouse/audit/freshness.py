@@ -30,9 +30,7 @@ def layers() -> list[dict[str, Any]]:
     watermarks = complete[-1].watermarks if complete else {}
     topics = Topics(settings())
     for name, contract in contracts().items():
-        topic = settings().topic(name)
-        present = topics.partitions([topic]).get(topic, [])
-        logs = topics.log_ranges(topic, present) if present else {}
+        logs = topics.logs(settings().topic(name))
         silver = states.state(f"silver.{name}")
         lag = sum(max(0, log.end - silver.positions.next.get(p, log.start)) for p, log in logs.items())
         rows.append(_row(f"silver.{name}", "last commit", silver.committed_at, lag))

@@ -44,7 +44,8 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
     server = Server(now)
     tables = Copies(server, StateReader(catalog))
     tables.create_tables()
-    copied = next((b for b in builds if b.build_id == tables.copied_build() and b.watermarks), None)
+    newest = tables.copied_build()
+    copied = next((b for b in builds if b.build_id == newest and b.watermarks), None)
     if copied is None and builds:
         return Verifier(
             catalog, builds[-1], None, progress, ["no build of the newest is copied whole: copies are not looked at"]

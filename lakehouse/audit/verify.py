@@ -177,9 +177,8 @@ def _copied(server: Server, table: str, build_id: int) -> Iterator[Piece]:
 def _held_against_positions(proof: Proof, coverage: pl.DataFrame, table: Standing) -> Proof:
     """Hold a silver or bronze table against its own positions and snapshots."""
     positions = table.positions
-    gaps = [gap for of_partition in positions.gaps.values() for gap in of_partition]
-    proof.explained = sum(g.next - g.first for g in gaps if not g.lost)
-    proof.lost = sum(g.next - g.first for g in gaps if g.lost)
+    proof.explained = sum(g.next - g.first for gaps in positions.gaps.values() for g in gaps if not g.lost)
+    proof.lost = sum(g.next - g.first for _, g in positions.lost)
     proof.problems += table.contradictions()
     return _held_against(proof, coverage, told_by(positions))
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
+from lakehouse.cli.options import check_sources
 from lakehouse.errors import UsageError
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
-    from lakehouse.audit.incarnations import TopicState
+    from lakehouse.audit.topics import TopicState
 
 
 @click.command("topics")
@@ -34,11 +35,9 @@ def topics_command(acknowledge: tuple[str, ...], because: str | None, as_json: b
     lakehouse topics --acknowledge sms --because "workers were down over the weekend, retention was a day"
     """
     from catalog import client
-    from lakehouse.audit.incarnations import acknowledge_losses, topic_states
-    from streams.contract import contracts
+    from lakehouse.audit.topics import acknowledge_losses, topic_states
 
-    if unknown := [name for name in acknowledge if name not in contracts()]:
-        raise UsageError(f"there is no source {unknown[0]!r}; there are {', '.join(contracts())}")
+    check_sources(acknowledge)
     if acknowledge and not because:
         raise UsageError("say why the events are lost: --because TEXT. It is kept with the table.")
     console = Console(stderr=as_json)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from lakehouse.errors import UsageError
+from lakehouse.cli.options import check_sources
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
@@ -45,9 +45,7 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, as_json: bool) -> 
     from lakehouse.audit.open import verifier
     from streams.contract import contracts
 
-    unknown = [name for name in sources if name not in contracts()]
-    if unknown:
-        raise UsageError(f"there is no source {unknown[0]!r}; there are {', '.join(contracts())}")
+    check_sources(sources)
     console = Console(stderr=as_json)
     proofs = []
     with console.status("reading the catalog") as status:

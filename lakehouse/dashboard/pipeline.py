@@ -57,8 +57,7 @@ class Pipeline:
         rows = []
         for name in contracts():
             topic = self._settings.topic(name)
-            partitions = self._topics.partitions([topic]).get(topic, [])
-            logs = self._topics.log_ranges(topic, partitions) if partitions else {}
+            logs = self._topics.logs(topic)
             following = states.state(f"silver.{name}").positions.next
             end = sum(log.end for log in logs.values())
             read = sum(min(following.get(p, log.start), log.end) for p, log in logs.items())

@@ -119,14 +119,13 @@ class Assignments:
         """
         while True:
             try:
-                present = self._topics.partitions([topic]).get(topic)
+                present = self._topics.partitions([topic])
                 break
             except Retry:
                 if deadline.passed:
                     raise
                 time.sleep(_CONFIRM_PAUSE_S)
-        if present is not None and not set(partitions) <= set(present):
-            _leave(f"{topic} was recreated; a new process takes the new topic", _EXIT_STUCK)
+        _leave_if_recreated(topic, partitions, present.get(topic, ()))
 
     # -- assignment ----------------------------------------------------------------------------------------------------
 
@@ -354,9 +353,7 @@ class Assignments:
         except LakehouseError:
             return
         for tp, partition in list(self._ids.items()):
-            ids = {p.topic_id for p in present.get(tp.topic, ())}
-            if ids and partition.topic_id not in ids:
-                _leave(f"{tp.topic} was recreated; a new process takes the new topic", _EXIT_STUCK)
+            _leave_if_recreated(tp.topic, [partition], present.get(tp.topic, ()))
 
     def leave(self, why: str) -> None:
         """End the process at once; see `_leave`."""
@@ -366,6 +363,13 @@ class Assignments:
 def _latest(table: FencedTable, contract: Contract) -> Any:
     columns = [f.column for f in contract.fields if f.column != "effective_from"]
     return table.accepted_records(columns)
+
+
+def _leave_if_recreated(topic: str, mine: Iterable[PartitionId], present: Iterable[PartitionId]) -> None:
+    """End the process if the topic is there, and our partitions are not among its own: it has another id."""
+    known = set(present)
+    if known and not set(mine) <= known:
+        _leave(f"{topic} was recreated; a new process takes the new topic", _EXIT_STUCK)
 
 
 def _leave(why: str, code: int) -> None:

@@ -31,7 +31,7 @@ P, Q = PartitionId("topic-of-the-fence-test", 0), PartitionId("topic-of-the-fenc
 
 @pytest.fixture
 def proxy(stack: dict[str, str]) -> Iterator[Proxy]:
-    one = Proxy(lambda: settings().catalog_url)
+    one = Proxy(settings().catalog_url)
     one.start()
     yield one
     one.stop()

@@ -1,11 +1,11 @@
 """What Kafka has of each topic beside what silver knows of it: lag, former incarnations of the topic, losses."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from catalog.client import Catalog
 from catalog.losses import Loss, acknowledge, unacknowledged
-from catalog.offsets import Gap, PartitionId, Positions
+from catalog.offsets import Gap, PartitionId, Positions, range_text
 from catalog.snapshots import StateReader, TableState
 from lakehouse.clock import now
 from lakehouse.settings import Settings
@@ -67,33 +67,30 @@ def topic_states(settings: Settings, catalog: Catalog) -> list[TopicState]:
             one.read += at - silver.start.get(p, log.start)
             one.waiting += max(0, log.end - at)
         one.former = _former(silver, one.topic_id)
-        lost = [(p, gap) for p, gaps in silver.gaps.items() for gap in gaps if gap.lost]
-        one.losses = [f"{source}[{p.partition}] {g.first}..{g.next - 1}" for p, g in lost]
-        unknown = unacknowledged(silver, table.losses)
-        one.unacknowledged = [f"{source}[{p.partition}] {g.first}..{g.next - 1}" for p, g in unknown]
+        one.losses = [range_text(source, p, gap) for p, gap in silver.lost]
+        one.unacknowledged = [range_text(source, p, gap) for p, gap in unacknowledged(silver.lost, table.losses)]
         found.append(one)
     return found
 
 
-def bronze_losses(silver: Positions, bronze: TableState, present: str | None) -> list[tuple[PartitionId, Gap]]:
+def bronze_losses(silver: Positions, bronze: TableState, present: Collection[str]) -> list[tuple[PartitionId, Gap]]:
     """What bronze alone lacks for good, and nobody took notice of.
 
     Bronze is written some seconds after silver: a worker that is killed between them, and a message that retention removes, or
     a topic that is deleted, before the next one has read it again.
 
     Args:
-        present: the id of the topic's present incarnation.
+        present: the id of the topic's present incarnation; nothing if there is no topic.
     """
     stands = bronze.positions
     missing = [
         (p, gap)
-        for p, gaps in stands.gaps.items()
-        for gap in gaps
-        if gap.lost and not any(s.lost and s.first <= gap.first and gap.next <= s.next for s in silver.gaps.get(p, ()))
+        for p, gap in stands.lost
+        if not any(p == q and s.first <= gap.first and gap.next <= s.next for q, s in silver.lost)
     ]
-    former = {p: n for p, n in silver.next.items() if p.topic_id != present and p in stands.next}
+    former = {p: n for p, n in silver.next.items() if p.topic_id not in present and p in stands.next}
     missing += [(p, Gap(stands.next[p], n, True)) for p, n in former.items() if stands.next[p] < n]
-    return [(p, g) for p, g in missing if sum(one.covers(p, g) for one in bronze.losses) < g.next - g.first]
+    return unacknowledged(missing, bronze.losses)
 
 
 def _former(silver: Positions, present: str | None) -> list[Former]:
@@ -111,13 +108,14 @@ def acknowledge_losses(settings: Settings, catalog: Catalog, sources: Sequence[s
     Raises:
         Retry: the catalog does not answer.
     """
+    topics, states = Topics(settings), StateReader(catalog)
     offsets = 0
     for source in sources:
-        silver, bronze = (StateReader(catalog).state(f"{layer}.{source}") for layer in ("silver", "bronze"))
-        present = Topics(settings).partitions([settings.topic(source)]).get(settings.topic(source), [])
+        silver, bronze = (states.state(f"{layer}.{source}") for layer in ("silver", "bronze"))
+        present = {p.topic_id for p in topics.partitions([settings.topic(source)]).get(settings.topic(source), ())}
         unknown = {
-            "silver": unacknowledged(silver.positions, silver.losses),
-            "bronze": bronze_losses(silver.positions, bronze, present[0].topic_id if present else None),
+            "silver": unacknowledged(silver.positions.lost, silver.losses),
+            "bronze": bronze_losses(silver.positions, bronze, present),
         }
         for layer, ranges in unknown.items():
             if ranges:
