@@ -11,7 +11,7 @@ from catalog.offsets import PartitionId, Positions
 from catalog.snapshots import StateReader
 from lakehouse.deadline import Deadline
 from tests.unit.fenced_table import MemoryTable
-from tests.unit.test_line import P0, SOON, batch, line
+from tests.unit.line_inputs import P0, SOON, batch, line
 
 P = PartitionId("topic", 0)
 
