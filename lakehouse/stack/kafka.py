@@ -91,7 +91,8 @@ class Kafka(Server):
             ["-Xmx128m", "-XX:TieredStopAtLevel=1"],
             kafka_jars(self.settings.cache_dir),
             "kafka.tools.StorageTool",
-            *("format", "--cluster-id", cluster, "--config", str(self.working_folder() / "server.properties")),
+            # "=": an id may begin with "-", and would be taken for an option
+            *("format", f"--cluster-id={cluster}", "--config", str(self.working_folder() / "server.properties")),
         )
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:

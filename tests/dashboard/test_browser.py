@@ -345,8 +345,8 @@ def test_a_stopped_clickhouse_is_said_and_the_page_recovers(viewer: Viewer, way_
     viewer.page.keyboard.press("r")
     viewer.page.locator("#trouble:visible").wait_for()
     assert "ClickHouse" in viewer.page.locator("#trouble").inner_text()
+    viewer.page.locator('[data-panel="calls"] footer', has_text="not refreshed").wait_for()
     assert viewer.value("calls") == figure
-    assert "not refreshed" in viewer.page.locator('[data-panel="calls"] footer').inner_text()
     viewer.page.locator("#freshness", has_text="ClickHouse does not answer").wait_for()
     way.connect()
     viewer.page.locator("#trouble").wait_for(state="hidden")

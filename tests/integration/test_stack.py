@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ import pytest
 import redis
 from confluent_kafka.admin import AdminClient, NewTopic
 from dotenv import dotenv_values
+
+from lakehouse.settings import settings
+from lakehouse.stack import kafka
+from lakehouse.stack.server import Site
 
 pytestmark = pytest.mark.stack
 
@@ -249,3 +254,10 @@ def assert_kept(own: OwnStack, said: str) -> None:
     assert len(own.kafka().list_topics("kept", timeout=10).topics["kept"].partitions) == 3
     assert ["kept"] in own.trino("show schemas from iceberg")
     assert own.clickhouse("select a from gold.kept") == "42"
+
+
+def test_kafka_can_be_formatted_whatever_its_id_begins_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kafka.uuid, "uuid4", lambda: uuid.UUID(bytes=b"\xfb" * 16))
+    server = kafka.Kafka(Site(settings(), tmp_path, {"kafka": 9092, "kafka_controller": 9093}))
+    server.prepare()
+    assert "cluster.id=-_v7" in (tmp_path / "kafka" / "data" / "meta.properties").read_text()

@@ -43,14 +43,11 @@ class App {
 
   async ask(path, parameters, signal) {
     try {
-      const told = await ask(path, parameters, signal);
-      if (this.retry) { clearTimeout(this.retry); this.retry = null; }
-      this.trouble("");
-      return told;
+      return await ask(path, parameters, signal);
     } catch (error) {
       if (error instanceof Refused && (error.status === 0 || error.status === 503)) {
         this.trouble(`${error.message} Trying again by itself.`);
-        this.retry ??= setTimeout(() => { this.retry = null; this.refresh(); }, 3000);
+        this.retry ??= setTimeout(() => this.refresh(), 3000);
       }
       throw error;
     }
@@ -108,12 +105,17 @@ class App {
   async refresh() {
     this.loading?.abort();
     this.loading = new AbortController();
+    clearTimeout(this.retry);
+    this.retry = null;
     const signal = this.loading.signal;
     const shown = this.extra && this.extra.hidesPanels?.() ? [] : this.panels;
     $("panels").toggleAttribute("hidden", shown.length === 0);
     this.shownBuild = this.news?.build;
     await Promise.all([...shown.map((panel) => panel.load(signal)), this.extra?.load(signal)]);
-    if (!signal.aborted) document.body.dataset.loaded = address.link(this.view);
+    if (signal.aborted) return;
+    // not at the first answer: some may have been kept from before the trouble, and the others are still to be asked for
+    if (!this.retry) this.trouble("");
+    document.body.dataset.loaded = address.link(this.view);
   }
 
   showControls() {
@@ -141,10 +143,11 @@ class App {
   follow() {
     const source = new EventSource("api/events");
     source.onmessage = (event) => {
-      const news = JSON.parse(event.data), fresh = this.news && news.build !== this.news.build, mended = this.news?.error && !news.error;
+      const news = JSON.parse(event.data), fresh = this.news && news.build !== this.news.build, turned = this.news && !this.news.error !== !news.error;
       this.news = news;
       this.tell();
-      if (mended || (fresh && this.view.live)) this.refresh();
+      // what is shown may be an answer from before ClickHouse stopped: ask again, so that it is marked as such
+      if (turned || (fresh && this.view.live)) this.refresh();
       this.extra?.news?.();
     };
     source.onerror = () => { this.tell(true); };

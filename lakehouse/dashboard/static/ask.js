@@ -5,14 +5,16 @@ export class Refused extends Error {
 }
 
 export async function ask(path, parameters = null, signal = undefined) {
-  let answer;
+  let answer, told;
   try {
     answer = await fetch(parameters ? `${path}?${parameters}` : path, { signal });
+    told = await answer.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;
+    // what came is no answer of ours: something in between spoke
+    if (error instanceof SyntaxError) throw new Refused(`${answer.status} ${answer.statusText}`, answer.ok ? 0 : answer.status);
     throw new Refused("The dashboard itself does not answer. Is `lakehouse up` or `lakehouse dashboard` running?", 0);
   }
-  const told = await answer.json().catch(() => ({ error: `${answer.status} ${answer.statusText}` }));
   if (!answer.ok) throw new Refused(told.error, answer.status);
   return told;
 }
