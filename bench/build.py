@@ -33,6 +33,7 @@ from sources.publish import Publisher
 from streams.contract import contracts
 
 _LIMIT_S, _LOOK_S, _END_S = 600.0, 0.5, 60.0
+_FEWEST_USERS = 200
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,17 @@ def _worker(folder: Path) -> Iterator[None]:
         end([process], _END_S)
 
 
-def _publish(folder: Path, events: int, seed: int, with_reference: bool) -> None:
+def _publish(folder: Path, events: int, seed: int, users: int, with_reference: bool) -> None:
     """Send events of all five sources through a worker, until silver holds all of them."""
     reader = StateReader(connect(settings()))
-    plan = Run(events=events, seed=1, run_id=f"build{seed}", with_reference=with_reference, sources=DEFAULT_MIX)
+    plan = Run(
+        events=events,
+        seed=1,
+        run_id=f"build{seed}",
+        users=users,
+        with_reference=with_reference,
+        sources=DEFAULT_MIX,
+    )
     with _worker(folder):
         with Publisher() as publisher:
             run(plan, publisher)
@@ -82,12 +90,13 @@ def _turn(full: bool = False) -> Turn:
 def measure(facts: int, events: int, rounds: int, say: report.Say) -> tuple[list[Turn], Turn]:
     """Incremental builds of so many new events beside so many facts, then one full build of all."""
     with own_servers(BUILDS_NEED) as folder:
-        say(f"{facts:,} events go to silver")
-        _publish(folder, facts, 1, with_reference=True)
+        users = max(_FEWEST_USERS, facts // 100)
+        say(f"{facts:,} events of {users:,} subscribers go to silver")
+        _publish(folder, facts, 1, users, with_reference=True)
         say(f"first build: {_turn().seconds:.1f} s")
         turns = []
         for number in range(rounds + 1):
-            _publish(folder, events, 2 + number, with_reference=False)
+            _publish(folder, events, 2 + number, users, with_reference=False)
             turn = _turn()
             warm = "" if number else " (warms up, does not count)"
             say(f"build of {turn.rows:,} new facts: {turn.seconds:.1f} s{warm}")

@@ -28,14 +28,14 @@ from lakehouse.gold.build import GoldBuilder
 from lakehouse.gold.builds import Build, Builds, TableResult
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.inspection import Inspector, Result
-from lakehouse.gold.models import forget, gold, models, stamps
+from lakehouse.gold.models import forget, models, stamps
+from lakehouse.gold.upkeep import Upkeep
 from lakehouse.settings import Settings, settings
 from streams.contract import contracts
 
 log = logging.getLogger("lakehouse.orchestrator")
 _LOOK_S = 0.5  # between two looks at the catalog; a look costs 20 ms
 _TIDY_S = 60.0
-_DIMENSION_FILES = 40
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
 
 
@@ -59,6 +59,7 @@ class Orchestrator:
         self._engine = Engine(now)
         self._builder = GoldBuilder(now, self.builds, states, self._engine, partial(_describe, catalog))
         self.copies = Copies(Server(now), states)
+        self._upkeep = Upkeep(self._engine, lambda table: contents(catalog, f"gold.{table}").files)
         self._catalog = catalog
         self._ready = False
         self._tidied_s = 0.0
@@ -118,11 +119,12 @@ class Orchestrator:
             gone = expire(self._catalog, name, spared)
             if gone:
                 log.info("%s: %d old snapshots forgotten", name, gone)
-        for table in (m.table for m in models().values() if m.kind == "dimension"):
-            # Each merge leaves a few small files, and every fact's load reads them all.
-            if contents(self._catalog, f"gold.{table}").files > _DIMENSION_FILES:
-                self._engine.run(f"alter table {gold(table)} execute optimize")
-                log.info("%s: its files are written together", table)
+        for model in models().values():
+            try:
+                if self._upkeep.write_together(model):
+                    log.info("%s: its files are written together", model.table)
+            except LakehouseError as error:  # a matter of speed; what was built stands
+                log.warning("%s: its files could not be written together: %s", model.table, error)
 
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
         if build is None and time.monotonic() - self._failed_s < _LONGEST_PAUSE_S:

@@ -61,7 +61,8 @@ def test_rows_that_a_killed_copy_left_go_with_the_next(
     owner = Server(settings())
     owner.run("insert into gold.rejected select * replace(build_id + 1000000 as build_id) from gold.rejected limit 7")
     assert clickhouse("select count() as n from gold.rejected where build_id > 1000000") == [{"n": 7}]
-    lakehouse("generate", "--events", "200", "--sources", "sms", "--defects", "0.5", "--no-reference", "--seed", "12")
+    of_sms = ("--events", "200", "--sources", "sms", "--users", "400", "--seed", "12")
+    lakehouse("generate", *of_sms, "--defects", "0.5", "--no-reference")
     settled()
     assert clickhouse("select count() as n from gold.rejected where build_id > 1000000") == [{"n": 0}]
     rows = clickhouse(f"select source, rejection_reason, {LINEAGE} from gold.rejected")

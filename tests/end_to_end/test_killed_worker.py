@@ -35,7 +35,7 @@ def _worker_pid(lakehouse: Any) -> int:
 def test_a_worker_killed_twice_leaves_every_offset_once(lakehouse: Any, settled: Any, trino: Any) -> None:
     before = settled()["sources"]["calls"]
     command = [sys.executable, "-m", "lakehouse.cli.main", "generate", "--events", str(EVENTS), "--rate", str(RATE)]
-    command += ["--sources", "calls", "--no-reference", "--json"]
+    command += ["--sources", "calls", "--no-reference", "--users", "400", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as publishing:
         for _ in range(2):
             time.sleep(3)
