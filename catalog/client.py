@@ -30,6 +30,10 @@ _TABLE_PROPERTIES = {
     "write.metadata.previous-versions-max": "20",
     "write.parquet.compression-codec": "zstd",
     "format-version": "2",
+    # Each commit adds a manifest, and each query opens them all: 86,400 a day, unless PyIceberg is told to merge them.
+    "commit.manifest-merge.enabled": "true",
+    "commit.manifest.min-count-to-merge": "25",
+    "commit.manifest.target-size-bytes": str(1 << 20),
 }
 
 
@@ -100,7 +104,21 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
             )
         except TableAlreadyExistsError:  # another worker was quicker
             table = client.load_table(name)
-    return _evolve(table, name, columns)
+    return _evolve(_with_properties(table), name, columns)
+
+
+def _with_properties(table: Table) -> Table:
+    """A table with the properties that it lacks because an older version of ours made it; none is changed."""
+    missing = {key: value for key, value in _TABLE_PROPERTIES.items() if key.startswith("commit.")}
+    missing = {key: value for key, value in missing.items() if key not in table.properties}
+    if not missing:
+        return table
+    try:
+        with table.transaction() as transaction:
+            transaction.set_properties(missing)
+    except CommitFailedException:  # another worker sets them, too
+        return _with_properties(table.refresh())
+    return table
 
 
 def _evolve(table: Table, name: str, columns: tuple[Column, ...]) -> Table:

@@ -71,7 +71,7 @@ def _seeds() -> list[bytes]:
     for path in sorted(data_folder("streams/contracts").glob("*.examples.ndjson")):
         for line in path.read_text().splitlines():
             value = json.loads(line).get("value")
-            if isinstance(value, str):
+            if isinstance(value, str) and value:
                 found.append(value.encode())
     return found
 

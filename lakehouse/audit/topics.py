@@ -33,6 +33,7 @@ class TopicState:
         waiting: offsets behind them.
         losses: ranges that retention removed unread, as `source[partition] first..last`.
         unacknowledged: those of them of which nobody took notice.
+        bronze_alone: ranges that silver has and bronze never will, of which nobody took notice, written alike.
     """
 
     source: str
@@ -45,6 +46,7 @@ class TopicState:
     former: list[Former] = field(default_factory=list)
     losses: list[str] = field(default_factory=list)
     unacknowledged: list[str] = field(default_factory=list)
+    bronze_alone: list[str] = field(default_factory=list)
 
 
 def topic_states(settings: Settings, catalog: Catalog) -> list[TopicState]:
@@ -69,6 +71,9 @@ def topic_states(settings: Settings, catalog: Catalog) -> list[TopicState]:
         one.former = _former(silver, one.topic_id)
         one.losses = [range_text(source, p, gap) for p, gap in silver.lost]
         one.unacknowledged = [range_text(source, p, gap) for p, gap in unacknowledged(silver.lost, table.losses)]
+        if source not in settings.bronze_off:
+            alone = bronze_losses(silver, states.state(f"bronze.{source}"), {p.topic_id for p in partitions})
+            one.bronze_alone = [range_text(source, p, gap) for p, gap in alone]
         found.append(one)
     return found
 

@@ -69,3 +69,6 @@ def _show(console: Console, states: "list[TopicState]") -> None:
         for loss in one.losses:
             known = "nobody took notice" if loss in one.unacknowledged else "acknowledged"
             console.print(f"lost to retention: {loss} ({known})", markup=False, highlight=False, soft_wrap=True)
+        for loss in one.bronze_alone:
+            said = f"gone before bronze was written: {loss} (nobody took notice)"
+            console.print(said, markup=False, highlight=False, soft_wrap=True)
