@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
@@ -11,8 +11,12 @@ from requests.exceptions import RequestException
 from catalog.snapshots import summary
 from lakehouse.clock import Clock, now
 
-# Long enough for a query that began on a snapshot, short enough that commits stay quick (85 ms empty, 570 ms at 420).
-_KEPT_FOR = timedelta(minutes=5)
+# Longer than a batch is on its way: it is looked for in all snapshots. But each commit works through them all (85 ms with none,
+# 570 ms with 420).
+_KEPT_FOR = timedelta(minutes=2)
+# Those behind a spared one tell how far back new rows lie, so that a build reads the days of these alone. Not for ever: a
+# build of an hour must not slow down commits.
+_KEPT_BEHIND_SPARED_FOR = timedelta(minutes=5)
 _KEPT_AT_LEAST = 20
 
 
@@ -20,13 +24,15 @@ def expire(client: RestCatalog, name: str, spared: Collection[int], clock: Clock
     """Forget old snapshots of a table; no data and no offsets go with them (the newest snapshot says those).
 
     Args:
-        spared: snapshots to keep, such as those that a build goes by.
+        spared: snapshots to keep, such as those that a build goes by; for some minutes also those that came after them.
     Returns:
         how many went; 0 also if the catalog refused, since the next call tries again.
     """
     try:
         table = client.load_table(name)
-        edge_ms = int((clock() - _KEPT_FOR).timestamp() * 1000)
+        recent_ms, edge_ms = (_ms(clock() - kept) for kept in (_KEPT_BEHIND_SPARED_FOR, _KEPT_FOR))
+        told_ms = [s.timestamp_ms for s in table.snapshots() if s.snapshot_id in spared]
+        edge_ms = max(recent_ms, min([edge_ms, *told_ms]))
         ordered = sorted(table.snapshots(), key=lambda s: s.timestamp_ms)[:-_KEPT_AT_LEAST]
         current = table.metadata.current_snapshot_id
         old = [s.snapshot_id for s in ordered if s.timestamp_ms < edge_ms and s.snapshot_id not in {*spared, current}]
@@ -36,6 +42,10 @@ def expire(client: RestCatalog, name: str, spared: Collection[int], clock: Clock
         return len(old)
     except (CommitFailedException, NoSuchTableError, RESTError, RequestException):
         return 0
+
+
+def _ms(at: datetime) -> int:
+    return int(at.timestamp() * 1000)
 
 
 @dataclass(frozen=True)

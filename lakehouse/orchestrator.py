@@ -7,6 +7,7 @@ be killed at any moment: what it had begun is found in `gold.builds` and `gold.c
 import fcntl
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from lakehouse.copies.rejected import Taken
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.build import GoldBuilder
-from lakehouse.gold.builds import Build, Builds, TableResult
+from lakehouse.gold.builds import Build, Builds, TableResult, spared
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.inspection import Inspector, Result
 from lakehouse.gold.models import forget, models, stamps
@@ -112,11 +113,9 @@ class Orchestrator:
             log.error("%s: %s", result.table, result.finding.sentence())
 
     def _tidy(self, build: Build) -> None:
-        """Keep the tables' histories short, sparing what the next build goes by. No build is under way."""
-        spared = build.snapshots
-        names = [f"{layer}.{source}" for layer in ("silver", "bronze") for source in contracts()]
-        for name in [*names, *(f"gold.{table}" for table in models()), "gold.builds", "gold.check_results"]:
-            gone = expire(self._catalog, name, spared)
+        """Keep gold's histories short, sparing what the next build goes by, and write its small files together."""
+        for name in [*(f"gold.{table}" for table in models()), "gold.builds", "gold.check_results"]:
+            gone = expire(self._catalog, name, build.snapshots)
             if gone:
                 log.info("%s: %d old snapshots forgotten", name, gone)
         for model in models().values():
@@ -181,8 +180,33 @@ def _turn_lock(now: Settings) -> Iterator[None]:
         yield
 
 
+def forget_snapshots(now: Settings) -> None:
+    """Keep the histories of silver and bronze short once, whatever else goes on: they grow with each commit of a worker.
+
+    Raises:
+        LakehouseError: the catalog does not answer.
+    """
+    catalog = client.connect(now)
+    builds = Builds.of(catalog)
+    for name in (f"{layer}.{source}" for layer in ("silver", "bronze") for source in contracts()):
+        gone = expire(catalog, name, spared(builds.read()))  # read each time: a build may have been planned meanwhile
+        if gone:
+            log.info("%s: %d old snapshots forgotten", name, gone)
+
+
+def _forget_snapshots_forever(now: Settings) -> None:
+    # beside the turns: in a build of an hour each commit would have 3,600 of them to work through
+    while True:
+        time.sleep(_TIDY_S)
+        try:
+            forget_snapshots(now)
+        except Exception as error:  # a matter of speed
+            log.warning("old snapshots could not be forgotten: %s", error)
+
+
 def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
     """Take turns until told to stop; wait out what passes, report what does not."""
+    threading.Thread(target=_forget_snapshots_forever, args=(now,), name="forget", daemon=True).start()
     pause = _PAUSE_S
     orchestrator: Orchestrator | None = None
     read = stamps()

@@ -1,6 +1,7 @@
 """The record of builds, `gold.builds`: what each was to load, and what it did. A crashed build goes on by it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -99,6 +100,13 @@ class Build:
     def end_of(self, source: str, table: str) -> Offsets:
         """How far a table has taken in a source."""
         return self.watermarks.get(table, {}).get(source, (None, {}))[1]
+
+
+def spared(builds: Sequence[Build]) -> set[int]:
+    """Snapshots that must be kept: those that the next build goes by, and those that a planned one reads."""
+    known = builds[-2:]  # only the last one can be incomplete
+    read = {i.snapshot_id for build in known for intervals in build.plan.values() for i in intervals.values()}
+    return {snapshot for build in known for snapshot in build.snapshots} | {s for s in read if s is not None}
 
 
 class Builds:
