@@ -26,6 +26,7 @@ from pyiceberg.table.update import AssertTableUUID
 from requests.exceptions import RequestException
 
 from catalog import data_files
+from catalog.manifests import MergeAppend
 from catalog.offer import Offer, Span
 from catalog.offsets import Gap, Offsets, PartitionId, Positions
 from catalog.turns import Turn, Turns
@@ -282,7 +283,7 @@ def _commit(table: Table, offers: Sequence[Offer], after: Positions) -> None:
     times = [offer.ingested_at for offer in offers if offer.ingested_at is not None]
     if times:
         said[INGESTED_AT] = str(min(times))
-    append = transaction.update_snapshot(snapshot_properties=said).merge_append()
+    append = MergeAppend(transaction, said)
     for offer in offers:
         if offer.file is not None:
             append.append_data_file(offer.file)

@@ -12,6 +12,7 @@ from catalog import data_files
 from catalog.client import ensure_table
 from catalog.commit import OneTry
 from catalog.faults import answering
+from catalog.manifests import MergeAppend
 from catalog.schemas import Column, arrow_schema
 from catalog.snapshots import summary
 from lakehouse.errors import Fenced
@@ -69,7 +70,7 @@ class Ledger:
                 kept = self._keep(pa.concat_tables([present, rows]).to_pylist())
                 rows = pa.Table.from_pylist(kept, schema=self._schema)
                 transaction.delete("true")
-            append = transaction.update_snapshot().merge_append()
+            append = MergeAppend(transaction)
             append.append_data_file(data_files.write(self._table, rows, None))
             append.commit()
             try:

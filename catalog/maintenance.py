@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import CommitFailedException, NoSuchTableError, RESTError
+from pyiceberg.table.update import RemoveSnapshotsUpdate
 from requests.exceptions import RequestException
 
+from catalog.commit import OneTry
 from catalog.snapshots import summary
 from lakehouse.clock import Clock, now
 
@@ -34,11 +36,12 @@ def expire(client: RestCatalog, name: str, spared: Collection[int], clock: Clock
         told_ms = [s.timestamp_ms for s in table.snapshots() if s.snapshot_id in spared]
         edge_ms = max(recent_ms, min([edge_ms, *told_ms]))
         ordered = sorted(table.snapshots(), key=lambda s: s.timestamp_ms)[:-_KEPT_AT_LEAST]
-        current = table.metadata.current_snapshot_id
-        old = [s.snapshot_id for s in ordered if s.timestamp_ms < edge_ms and s.snapshot_id not in {*spared, current}]
-        if not old:
-            return 0
-        table.maintenance.expire_snapshots().by_ids(old).commit()
+        kept = {*spared, table.metadata.current_snapshot_id, *(ref.snapshot_id for ref in table.metadata.refs.values())}
+        old = [s.snapshot_id for s in ordered if s.timestamp_ms < edge_ms and s.snapshot_id not in kept]
+        if old:
+            transaction = OneTry(table)  # PyIceberg's own way copies all metadata twice an expired snapshot
+            transaction._apply((RemoveSnapshotsUpdate.model_validate({"snapshot-ids": old}),))
+            transaction.send()
         return len(old)
     except (CommitFailedException, NoSuchTableError, RESTError, RequestException):
         return 0

@@ -61,10 +61,11 @@ class StateReader:
             if POSITIONS in said and _within(Positions.loads(said[POSITIONS]).next, offsets):
                 break
             earliest.extend([int(said[INGESTED_AT])] if INGESTED_AT in said else [])
-            parent = snapshot.parent_snapshot_id
+            parent, sequence_number = snapshot.parent_snapshot_id, snapshot.sequence_number
             snapshot = table.snapshot_by_id(parent) if parent is not None else None
-            if snapshot is None and parent is not None:
-                return None  # expired: what it added is not known
+            # expired, with or without a trace: what it added is not known
+            if (parent is None and sequence_number != 1) or (snapshot is None and parent is not None):
+                return None
         return _EPOCH + timedelta(microseconds=min(earliest)) if earliest else None
 
     def _load(self, name: str) -> Table | None:

@@ -84,6 +84,7 @@ class Orchestrator:
         """
         with _turn_lock(self._settings):
             if not self._ready:
+                self._engine.end_leftovers()  # a process killed in its upkeep left some without an unfinished build
                 self._builder.create_tables()
                 self.copies.create_tables()
                 self._ready = True
@@ -122,7 +123,7 @@ class Orchestrator:
             try:
                 if self._upkeep.write_together(model):
                     log.info("%s: its files are written together", model.table)
-            except LakehouseError as error:  # a matter of speed; what was built stands
+            except Exception as error:  # a matter of speed; what was built stands
                 log.warning("%s: its files could not be written together: %s", model.table, error)
 
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
@@ -180,33 +181,29 @@ def _turn_lock(now: Settings) -> Iterator[None]:
         yield
 
 
-def forget_snapshots(now: Settings) -> None:
-    """Keep the histories of silver and bronze short once, whatever else goes on: they grow with each commit of a worker.
+def _forget_snapshots(now: Settings) -> None:
+    """Keep the histories of silver and bronze short, beside the turns.
 
-    Raises:
-        LakehouseError: the catalog does not answer.
+    They grow with each commit of a worker: in a build of an hour each commit would have 3,600 snapshots to work through.
     """
-    catalog = client.connect(now)
-    builds = Builds.of(catalog)
-    for name in (f"{layer}.{source}" for layer in ("silver", "bronze") for source in contracts()):
-        gone = expire(catalog, name, spared(builds.read()))  # read each time: a build may have been planned meanwhile
-        if gone:
-            log.info("%s: %d old snapshots forgotten", name, gone)
-
-
-def _forget_snapshots_forever(now: Settings) -> None:
-    # beside the turns: in a build of an hour each commit would have 3,600 of them to work through
+    builds: Builds | None = None
+    catalog: Catalog | None = None
     while True:
         time.sleep(_TIDY_S)
-        try:
-            forget_snapshots(now)
-        except Exception as error:  # a matter of speed
-            log.warning("old snapshots could not be forgotten: %s", error)
+        for name in (f"{layer}.{source}" for layer in ("silver", "bronze") for source in contracts()):
+            try:
+                catalog = catalog or client.connect(now)
+                builds = builds or Builds.of(catalog)
+                # read each time: a build may have been planned meanwhile
+                if gone := expire(catalog, name, spared(builds.read())):
+                    log.info("%s: %d old snapshots forgotten", name, gone)
+            except Exception as error:  # a matter of speed
+                log.warning("%s: old snapshots could not be forgotten: %s", name, error)
 
 
 def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
     """Take turns until told to stop; wait out what passes, report what does not."""
-    threading.Thread(target=_forget_snapshots_forever, args=(now,), name="forget", daemon=True).start()
+    threading.Thread(target=_forget_snapshots, args=(now,), name="forget", daemon=True).start()
     pause = _PAUSE_S
     orchestrator: Orchestrator | None = None
     read = stamps()

@@ -12,6 +12,10 @@ from lakehouse.gold.models import Model, gold
 # A merge adds a data file and a file of deletions to each day that it touches.
 _DAY_FILES = 8
 _TABLE_FILES = 16
+# Bigger files are left as they are, or a day of 90 MB would be written again for each few files that come to it.
+_SMALL_MB = 16
+# So much at a time: builds wait meanwhile.
+_DAYS = 10
 _DAY_COLUMN = "event_time"
 
 
@@ -27,26 +31,33 @@ class Upkeep:
         self._known: dict[str, int] = {}
 
     def write_together(self, model: Model) -> bool:
-        """Rewrite what lies in too many files: days of a fact, or a whole dimension. Gives whether anything was done.
+        """Rewrite what lies in too many files: days of a fact, the worst first, or a dimension. Gives whether it did.
 
         Raises:
             Retry: Trino does not answer.
             LakehouseError: it refuses.
         """
         files = self._files(model.table)
-        if files - self._known.get(model.table, 0) <= _TABLE_FILES:
+        known = self._known[model.table] = min(self._known.get(model.table, 0), files)
+        by_day = model.partition == f"day({_DAY_COLUMN})"
+        if files - known <= _TABLE_FILES or (model.partition and not by_day):
             return False
-        days = self._crowded_days(model) if model.partition else []
-        if days or not model.partition:
+        days = self._crowded_days(model) if by_day else []
+        if days or not by_day:
             where = f" where {_within(days)}" if days else ""
-            self._engine.run(f"alter table {gold(model.table)} execute optimize{where}")
-        self._known[model.table] = self._files(model.table) if model.partition else 0
-        return bool(days) or not model.partition
+            small = f"optimize(file_size_threshold => '{_SMALL_MB}MB')"
+            self._engine.run(f"alter table {gold(model.table)} execute {small}{where}")
+        if len(days) < _DAYS:
+            self._known[model.table] = self._files(model.table)
+        return bool(days) or not by_day
 
     def _crowded_days(self, model: Model) -> list[date]:
         files = gold(f'"{model.table}$files"')
         day = f"partition.{_DAY_COLUMN}_day"
-        rows = self._engine.run(f"select {day} from {files} group by 1 having count(*) > {_DAY_FILES} order by 1")
+        rows = self._engine.run(
+            f"select {day} from {files} where {day} is not null and file_size_in_bytes < {_SMALL_MB << 20}"
+            f" group by 1 having count(*) > {_DAY_FILES} order by count(*) desc limit {_DAYS}"
+        )
         return [row[0] for row in rows]
 
 

@@ -150,7 +150,7 @@ def account(own: Run, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any
     file.write_text("\n".join([session(1), session(2, bytes_up=-1), session(3, cell_site=None)]))
     own("publish", "data_usage", str(file), "--key-field", "phone_number")
     own("generate", "--sources", "payment,sms", "--events", "20", "--defects", "none", "--no-reference")
-    until = time.monotonic() + 90
+    until = time.monotonic() + 300
     while True:  # the spoiled table never balances: nothing to wait for by `--wait`
         found: dict[str, Any] = json.loads(own("audit", "--json", code=None).stdout)
         sources = found["sources"]

@@ -7,7 +7,7 @@ import pytest
 from pyiceberg.manifest import ManifestContent
 
 from bench.commits import a_batch
-from catalog import client
+from catalog import client, manifests
 from catalog.fenced import FencedTable
 from catalog.offsets import PartitionId
 from catalog.schemas import LINEAGE, iceberg_schema
@@ -47,9 +47,9 @@ def test_merged_manifests_hold_the_same_rows_and_what_was_deleted_stays_deleted(
     trino(f"delete from iceberg.{NAME} where kafka_offset between 500 and 509")
     append(fenced, *range(3000, 13_000, 1000))
     snapshot = table().current_snapshot()
-    manifests = [m for m in snapshot.manifests(table().io) if m.content == ManifestContent.DATA]
-    assert len(manifests) < 6, "13 commits"
-    files = [e for m in manifests for e in m.fetch_manifest_entry(table().io)]
+    merged = [m for m in snapshot.manifests(table().io) if m.content == ManifestContent.DATA]
+    assert len(merged) < 6, "13 commits"
+    files = [e for m in merged for e in m.fetch_manifest_entry(table().io)]
     assert len({e.sequence_number for e in files}) == len(files) == 13, "each file is as old as it was"
     assert sum(e.data_file.record_count for e in files) == 13_000
     assert len(table().scan().to_arrow()) == 12_990
@@ -58,3 +58,18 @@ def test_merged_manifests_hold_the_same_rows_and_what_was_deleted_stays_deleted(
     )
     assert counted == {"n": 12_990, "rows": 12_990, "last": 12_999}
     assert fenced.positions().next == {P: 13_000}
+
+
+def test_the_manifests_of_an_old_table_are_merged_some_at_a_time(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def count() -> int:
+        return len(table().current_snapshot().manifests(table().io))
+
+    monkeypatch.setattr(manifests, "_AT_ONCE", 10)
+    append(FencedTable(table()), *range(0, 14_000, 1000))
+    assert count() == 14, "as older versions left it"
+    fenced = FencedTable.ensure(client.connect(settings()), NAME, LINEAGE, "a test's")
+    append(fenced, 14_000)
+    assert count() == 6, "ten became one"
+    append(fenced, 15_000)
+    assert count() == 1
+    assert sorted(table().scan().to_arrow()["kafka_offset"].to_pylist()) == list(range(16_000))

@@ -98,7 +98,10 @@ def test_a_history_tells_since_when_rows_beyond_some_offsets_came_until_it_is_ex
             "lakehouse.positions": Positions(next={partition: number * 10}).dumps(),
         }
         return SimpleNamespace(
-            snapshot_id=number, parent_snapshot_id=parent, summary=SimpleNamespace(additional_properties=said)
+            snapshot_id=number,
+            sequence_number=number,
+            parent_snapshot_id=parent,
+            summary=SimpleNamespace(additional_properties=said),
         )
 
     class Table:
@@ -128,3 +131,6 @@ def test_a_history_tells_since_when_rows_beyond_some_offsets_came_until_it_is_ex
     assert since(expired, 20) == second(3)
     assert since(expired, 15) is None
     assert since(expired, 0) is None
+    without_a_trace = {2: snapshot(2, None), 3: whole[3]}
+    assert since(without_a_trace, 20) == second(3)
+    assert since(without_a_trace, 15) is None

@@ -1,5 +1,6 @@
 """Which snapshots are forgotten: histories stay short, and whatever somebody goes by stays."""
 
+import uuid
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -13,28 +14,26 @@ from lakehouse.gold.intervals import Interval
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-class Table:
-    """A table with a snapshot each so many seconds, for ten minutes; a snapshot's id is its age in seconds."""
-
-    def __init__(self, every_s: int) -> None:
-        self.kept = list(range(0, 601, every_s))
-        self.metadata = SimpleNamespace(current_snapshot_id=0)
-        self.maintenance = SimpleNamespace(expire_snapshots=lambda: self)
-
-    def snapshots(self) -> list[Any]:
-        at = {age: int((NOW - timedelta(seconds=age)).timestamp() * 1000) for age in self.kept}
-        return [SimpleNamespace(snapshot_id=age, timestamp_ms=at[age]) for age in self.kept]
-
-    def by_ids(self, gone: list[int]) -> Any:
-        return SimpleNamespace(commit=lambda: setattr(self, "kept", [age for age in self.kept if age not in gone]))
+def history(every_s: int) -> dict[int, int]:
+    """A snapshot each so many seconds for ten minutes: age in seconds, which is its id, and time."""
+    return {age: int((NOW - timedelta(seconds=age)).timestamp() * 1000) for age in range(0, 601, every_s)}
 
 
-def kept(every_s: int, *spared: int) -> list[int]:
-    table = Table(every_s)
+def kept(every_s: int, *spared: int, tagged: int = 0) -> list[int]:
+    """Ages of the snapshots that are left."""
+    at = history(every_s)
+    found = [SimpleNamespace(snapshot_id=age, timestamp_ms=ms) for age, ms in at.items()]
+    refs = {"main": SimpleNamespace(snapshot_id=0), "tagged": SimpleNamespace(snapshot_id=tagged)}
+    metadata = SimpleNamespace(current_snapshot_id=0, refs=refs, table_uuid=uuid.uuid4())
+    sent: list[int] = []
+
+    def commit(updates: Any, requirements: Any) -> None:
+        sent.extend(updates[0].snapshot_ids)
+
+    table = SimpleNamespace(metadata=metadata, snapshots=lambda: found, _do_commit=commit)
     client: Any = SimpleNamespace(load_table=lambda name: table)
-    before = len(table.kept)
-    assert expire(client, "silver.calls", spared, clock=lambda: NOW) == before - len(table.kept)
-    return table.kept
+    assert expire(client, "silver.calls", spared, clock=lambda: NOW) == len(sent)
+    return [age for age in at if age not in sent]
 
 
 @pytest.mark.parametrize(
@@ -52,6 +51,10 @@ def test_snapshots_of_the_last_minutes_stay(spared: tuple[int, ...], since: int)
 
 def test_behind_one_that_is_spared_for_long_others_go_all_the_same() -> None:
     assert kept(1, 500) == [*range(301), 500]
+
+
+def test_what_somebody_tagged_stays() -> None:
+    assert kept(1, tagged=500) == [*range(121), 500]
 
 
 def test_a_table_with_few_commits_keeps_twenty() -> None:

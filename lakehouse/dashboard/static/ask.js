@@ -12,7 +12,7 @@ export async function ask(path, parameters = null, signal = undefined) {
   } catch (error) {
     if (error.name === "AbortError") throw error;
     // what came is no answer of ours: something in between spoke
-    if (error instanceof SyntaxError) throw new Refused(`${answer.status} ${answer.statusText}`, answer.ok ? 0 : answer.status);
+    if (error instanceof SyntaxError) throw new Refused(`What answers here is not the dashboard (${answer.status} ${answer.statusText}).`, answer.ok ? 0 : answer.status);
     throw new Refused("The dashboard itself does not answer. Is `lakehouse up` or `lakehouse dashboard` running?", 0);
   }
   if (!answer.ok) throw new Refused(told.error, answer.status);
