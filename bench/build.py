@@ -99,9 +99,11 @@ def measure(facts: int, events: int, rounds: int, say: report.Say) -> tuple[list
         for number in range(rounds + cold):
             _publish(folder, events, 2 + number, users, with_reference=False)
             turn = _turn()
-            warm = "" if number >= cold else " (warms up, does not count)"
-            say(f"build of {turn.rows:,} new facts: {turn.seconds:.1f} s{warm}")
-            turns += [turn] if number >= cold else []
+            counts = number >= cold
+            say(
+                f"build of {turn.rows:,} new facts: {turn.seconds:.1f} s{'' if counts else ' (warms up, does not count)'}"
+            )
+            turns += [turn] if counts else []
         full = _turn(full=True)
         say(f"full build of {full.rows:,} facts: {full.seconds:.1f} s")
         return turns, full

@@ -30,7 +30,9 @@ _TABLE_PROPERTIES = {
     "write.metadata.previous-versions-max": "20",
     "write.parquet.compression-codec": "zstd",
     "format-version": "2",
-    # Each commit adds a manifest, and each query opens them all: 86,400 a day, unless PyIceberg is told to merge them.
+}
+# Each commit adds a manifest, and each query opens them all: 86,400 a day, unless PyIceberg is told to merge them.
+_MERGING = {
     "commit.manifest-merge.enabled": "true",
     "commit.manifest.min-count-to-merge": "25",
     "commit.manifest.target-size-bytes": str(1 << 20),
@@ -100,24 +102,23 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
         spec = by_day(schema, day_of) if day_of else UNPARTITIONED_PARTITION_SPEC
         try:
             table = client.create_table(
-                name, schema, partition_spec=spec, properties={**_TABLE_PROPERTIES, "comment": doc}
+                name, schema, partition_spec=spec, properties={**_TABLE_PROPERTIES, **_MERGING, "comment": doc}
             )
         except TableAlreadyExistsError:  # another worker was quicker
             table = client.load_table(name)
-    return _evolve(_with_properties(table), name, columns)
+    return _evolve(_merging(table), name, columns)
 
 
-def _with_properties(table: Table) -> Table:
-    """A table with the properties that it lacks because an older version of ours made it; none is changed."""
-    missing = {key: value for key, value in _TABLE_PROPERTIES.items() if key.startswith("commit.")}
-    missing = {key: value for key, value in missing.items() if key not in table.properties}
+def _merging(table: Table) -> Table:
+    """A table that merges manifests, though an older version of ours may have made it; what somebody chose stays."""
+    missing = {key: value for key, value in _MERGING.items() if key not in table.properties}
     if not missing:
         return table
     try:
         with table.transaction() as transaction:
             transaction.set_properties(missing)
     except CommitFailedException:  # another worker sets them, too
-        return _with_properties(table.refresh())
+        return _merging(table.refresh())
     return table
 
 

@@ -36,7 +36,8 @@ def expire(client: RestCatalog, name: str, spared: Collection[int], clock: Clock
         told_ms = [s.timestamp_ms for s in table.snapshots() if s.snapshot_id in spared]
         edge_ms = max(recent_ms, min([edge_ms, *told_ms]))
         ordered = sorted(table.snapshots(), key=lambda s: s.timestamp_ms)[:-_KEPT_AT_LEAST]
-        kept = {*spared, table.metadata.current_snapshot_id, *(ref.snapshot_id for ref in table.metadata.refs.values())}
+        # the branch `main` names the current one
+        kept = {*spared, *(ref.snapshot_id for ref in table.metadata.refs.values())}
         old = [s.snapshot_id for s in ordered if s.timestamp_ms < edge_ms and s.snapshot_id not in kept]
         if old:
             transaction = OneTry(table)  # PyIceberg's own way copies all metadata twice an expired snapshot

@@ -116,9 +116,7 @@ class Orchestrator:
     def _tidy(self, build: Build) -> None:
         """Keep gold's histories short, sparing what the next build goes by, and write its small files together."""
         for name in [*(f"gold.{table}" for table in models()), "gold.builds", "gold.check_results"]:
-            gone = expire(self._catalog, name, build.snapshots)
-            if gone:
-                log.info("%s: %d old snapshots forgotten", name, gone)
+            _forget(self._catalog, name, build.snapshots)
         for model in models().values():
             try:
                 if self._upkeep.write_together(model):
@@ -181,10 +179,17 @@ def _turn_lock(now: Settings) -> Iterator[None]:
         yield
 
 
-def _forget_snapshots(now: Settings) -> None:
+def _forget(catalog: Catalog, name: str, kept: Collection[int]) -> None:
+    """Expire a table's old snapshots, and say so."""
+    if gone := expire(catalog, name, kept):
+        log.info("%s: %d old snapshots forgotten", name, gone)
+
+
+def _forget_forever(now: Settings) -> None:
     """Keep the histories of silver and bronze short, beside the turns.
 
     They grow with each commit of a worker: in a build of an hour each commit would have 3,600 snapshots to work through.
+    Those of gold grow with builds, and are left alone while one is under way.
     """
     builds: Builds | None = None
     catalog: Catalog | None = None
@@ -195,15 +200,14 @@ def _forget_snapshots(now: Settings) -> None:
                 catalog = catalog or client.connect(now)
                 builds = builds or Builds.of(catalog)
                 # read each time: a build may have been planned meanwhile
-                if gone := expire(catalog, name, spared(builds.read())):
-                    log.info("%s: %d old snapshots forgotten", name, gone)
+                _forget(catalog, name, spared(builds.read()))
             except Exception as error:  # a matter of speed
                 log.warning("%s: old snapshots could not be forgotten: %s", name, error)
 
 
 def run_forever(now: Settings, stop: Callable[[], bool]) -> None:
     """Take turns until told to stop; wait out what passes, report what does not."""
-    threading.Thread(target=_forget_snapshots, args=(now,), name="forget", daemon=True).start()
+    threading.Thread(target=_forget_forever, args=(now,), name="forget", daemon=True).start()
     pause = _PAUSE_S
     orchestrator: Orchestrator | None = None
     read = stamps()

@@ -77,9 +77,11 @@ class Build:
 
     @property
     def snapshots(self) -> set[int]:
-        """The snapshots that the next build goes by, and that must be kept."""
-        read = {snapshot for sources in self.watermarks.values() for snapshot, _ in sources.values() if snapshot}
-        return read | {snapshot for followed in self.followed.values() for snapshot in followed.values()}
+        """The snapshots that it reads and that the next build goes by: they must be kept."""
+        planned = {i.snapshot_id for intervals in self.plan.values() for i in intervals.values()}
+        read = {snapshot for sources in self.watermarks.values() for snapshot, _ in sources.values()}
+        followed = {snapshot for followed in self.followed.values() for snapshot in followed.values()}
+        return {snapshot for snapshot in planned | read | followed if snapshot}
 
     @property
     def errors(self) -> dict[str, str]:
@@ -104,9 +106,7 @@ class Build:
 
 def spared(builds: Sequence[Build]) -> set[int]:
     """Snapshots that must be kept: those that the next build goes by, and those that a planned one reads."""
-    known = builds[-2:]  # only the last one can be incomplete
-    read = {i.snapshot_id for build in known for intervals in build.plan.values() for i in intervals.values()}
-    return {snapshot for build in known for snapshot in build.snapshots} | {s for s in read if s is not None}
+    return {snapshot for build in builds[-2:] for snapshot in build.snapshots}  # only the last one can be incomplete
 
 
 class Builds:

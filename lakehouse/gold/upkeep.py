@@ -17,6 +17,7 @@ _SMALL_MB = 16
 # So much at a time: builds wait meanwhile.
 _DAYS = 10
 _DAY_COLUMN = "event_time"
+_BY_DAY = f"day({_DAY_COLUMN})"
 
 
 class Upkeep:
@@ -38,18 +39,18 @@ class Upkeep:
             LakehouseError: it refuses.
         """
         files = self._files(model.table)
-        known = self._known[model.table] = min(self._known.get(model.table, 0), files)
-        by_day = model.partition == f"day({_DAY_COLUMN})"
-        if files - known <= _TABLE_FILES or (model.partition and not by_day):
+        self._known[model.table] = min(self._known.get(model.table, 0), files)
+        if files - self._known[model.table] <= _TABLE_FILES or model.partition not in (None, _BY_DAY):
             return False
-        days = self._crowded_days(model) if by_day else []
-        if days or not by_day:
+        days = self._crowded_days(model) if model.partition else []
+        crowded = bool(days) or not model.partition
+        if crowded:
             where = f" where {_within(days)}" if days else ""
             small = f"optimize(file_size_threshold => '{_SMALL_MB}MB')"
             self._engine.run(f"alter table {gold(model.table)} execute {small}{where}")
         if len(days) < _DAYS:
             self._known[model.table] = self._files(model.table)
-        return bool(days) or not by_day
+        return crowded
 
     def _crowded_days(self, model: Model) -> list[date]:
         files = gold(f'"{model.table}$files"')

@@ -44,7 +44,7 @@ def test_crowded_days_are_written_together_and_keep_their_rows(fact: Model, trin
     rows = f"select transaction_sk, event_time, build_id from {gold(fact.table)} order by event_time, build_id"
     before, files = trino(rows), files_of(trino, fact)
     assert {day: len(paths) for day, paths in files.items()} == {CROWDED[0]: 11, QUIET: 2, CROWDED[1]: 10}
-    upkeep = Upkeep(Engine(settings()), lambda table: 100)
+    upkeep = Upkeep(Engine(settings(), source="lakehouse-test"), lambda table: 100)
     assert upkeep.write_together(fact)
     after = files_of(trino, fact)
     assert [len(after[day]) for day in CROWDED] == [1, 1]
