@@ -190,6 +190,19 @@ def test_keys_do_what_the_help_says(viewer: Viewer) -> None:
     assert "before:" in viewer.page.locator('[data-panel="messages"] .body').inner_text()
 
 
+def test_a_key_pressed_right_after_a_dialog_closed_counts(viewer: Viewer) -> None:
+    viewer.open("?page=overview&range=4d")
+    viewer.page.keyboard.press("?")
+    viewer.page.locator("#keys button").wait_for()
+    viewer.page.evaluate(
+        """() => {
+            document.getElementById("keys").close();
+            document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key: "3", bubbles: true}));
+        }"""
+    )
+    assert viewer.page.title().startswith("Messages")
+
+
 def test_what_is_typed_by_people_is_shown_as_text_in_its_own_direction(viewer: Viewer) -> None:
     viewer.open(f"?page=subscribers&{RANGE}")
     viewer.page.fill("#subscriber", SARA.removeprefix("+2"))

@@ -190,7 +190,8 @@ class App {
     const acts = { l: () => $("live").click(), c: () => $("compare").click(), r: () => this.refresh(), d: () => this.otherTheme(), x: () => this.go({ filters: {} }), "?": () => this.help(), "[": () => this.shift(-1), "]": () => this.shift(1), "/": () => $("filters").querySelector("button")?.click() };
     addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.filters.close();
-      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog")) return;
+      // a dialog that was just closed keeps the focus until the next frame
+      if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea, dialog[open]")) return;
       const page = /^[1-9]$/.test(event.key) ? this.model.pages[Number(event.key) - 1] : null;
       if (page) this.go({ page: page.name });
       else if (acts[event.key]) { event.preventDefault(); acts[event.key](); }
