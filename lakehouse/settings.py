@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     catalog_warehouse: str = Field("s3://lakehouse", description="warehouse (a table bucket in SeaweedFS)")
 
     trino_url: str = Field("http://127.0.0.1:8080", description="Trino coordinator")
-    trino_user: str = Field("lakehouse", description="user name that Trino queries run under")
+    trino_user: str = Field("lakehouse", description="Trino user that owns the tables, the only one that may write")
+    trino_reader: str = Field("reader", description="Trino user of `lakehouse sql`; it reads, as does any other name")
     clickhouse_url: str = Field("http://127.0.0.1:8123", description="ClickHouse HTTP interface")
     clickhouse_native_port: int = Field(9000, description="ClickHouse native TCP port")
     clickhouse_user: str = Field("lakehouse", description="ClickHouse user that owns the copies")

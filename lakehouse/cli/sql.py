@@ -38,6 +38,7 @@ _TABLE_ROWS = 1_000
     help="A parameter of the saved query; may come several times.",
 )
 @click.option("--engine", type=click.Choice(["trino", "clickhouse"]), default="trino", show_default=True)
+@click.option("--write", "writes", is_flag=True, help="Let statements through that change or delete data.")
 @click.option("--catalog", help="Trino's catalog of unqualified names.  [default: iceberg]")
 @click.option("--schema", help="Schema (in ClickHouse the database) of unqualified names.  [default: gold]")
 @click.option(
@@ -62,6 +63,7 @@ def sql_command(
     name: str | None,
     params: tuple[str, ...],
     engine: str,
+    writes: bool,
     catalog: str | None,
     schema: str | None,
     form: str | None,
@@ -71,7 +73,8 @@ def sql_command(
 ) -> None:
     """Run queries and print the results; at a terminal and without a query, a console.
 
-    It runs as the owner of the tables: statements that change or delete data do so, also in bronze and silver.
+    It reads. With --write it runs as the owner of the tables, and statements that change or delete data do so, also in
+    bronze and silver.
 
     \b
     lakehouse sql
@@ -102,7 +105,7 @@ def sql_command(
     if engine == "clickhouse" and catalog is not None:
         raise UsageError("ClickHouse has no catalogs; --schema is its database")
     if query is None and path is None and name is None and sys.stdin.isatty() and sys.stdout.isatty():
-        _console(engine, catalog, schema, limit_rows)
+        _console(engine, catalog, schema, limit_rows, writes)
         return
     statements = [_saved(engine, name, params)] if name is not None else _statements(query, path, engine)
 
@@ -114,7 +117,8 @@ def sql_command(
         raise UsageError("Parquet is no text; add --output FILE.parquet")
     try:
         with destination(output) as out:
-            _run(open_session(engine, settings(), catalog, schema), statements, form, out, output, limit_rows)
+            session = open_session(engine, settings(), catalog, schema, writes=writes)
+            _run(session, statements, form, out, output, limit_rows)
     except KeyboardInterrupt:
         click.echo("interrupted: the query was cancelled", err=True)
         sys.exit(INTERRUPTED)
@@ -169,11 +173,11 @@ def _run(
         )
 
 
-def _console(engine: str, catalog: str | None, schema: str | None, limit: int) -> None:
+def _console(engine: str, catalog: str | None, schema: str | None, limit: int, writes: bool) -> None:
     from lakehouse.cli.sql_console import clickhouse_console, trino_console
 
     if engine == "trino":
-        trino_console(settings(), catalog or "iceberg", schema or "gold")
+        trino_console(settings(), catalog or "iceberg", schema or "gold", writes=writes)
     from lakehouse.cli.sql_result import open_session
 
-    clickhouse_console(settings(), open_session(engine, settings(), None, schema), limit)
+    clickhouse_console(settings(), open_session(engine, settings(), None, schema, writes=writes), limit)

@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from clickhouse_connect.driver.summary import QuerySummary
 from urllib3.exceptions import HTTPError
 
-from lakehouse.cli.sql_result import Result, Row, Told, one_line
+from lakehouse.cli.sql_result import WRITE_HINT, Result, Row, Told, one_line
 from lakehouse.cli.sql_statements import Values
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
@@ -28,16 +28,18 @@ _ADDED = re.compile(r"failed at position \d+ \(FORMAT\) \(line \d+, col \d+\): F
 
 
 class ClickHouseSession:
-    """A session on ClickHouse, as the owner of the copies."""
+    """A session on ClickHouse, as the owner of the copies: the reader's limits are those of a dashboard."""
 
-    def __init__(self, settings: Settings, database: str | None = None) -> None:
+    def __init__(self, settings: Settings, database: str | None = None, *, writes: bool = False) -> None:
         """Connect at the first statement.
 
         Args:
             database: that unqualified names are of [default: gold].
+            writes: whether it may change data.
         """
         self._settings = settings
         self._database = database or "gold"
+        self._writes = writes
         self._client: Any = None
         # A broken stream is raised as an error; the library logs it with a traceback besides.
         logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL + 1)
@@ -55,7 +57,8 @@ class ClickHouseSession:
                 connect_timeout=_CONNECT_S,
                 send_receive_timeout=_ANSWER_S,
                 session_id=str(uuid.uuid4()),
-                settings={"session_timeout": _SESSION_S},
+                # 2: reads, and may change settings, but not this one
+                settings={"session_timeout": _SESSION_S, **({} if self._writes else {"readonly": 2})},
             )
             # Not as the client's database: it would be sent with each statement, and `use` would not last.
             client.command(f"use `{self._database.replace('`', '``')}`")
@@ -97,7 +100,9 @@ class ClickHouseSession:
             refused = isinstance(error, DatabaseError) and not isinstance(error, OperationalError)
             if refused or isinstance(error, StreamFailureError):
                 under_way = False
-                raise LakehouseError(f"ClickHouse: {_clickhouse_sentence(str(error))}") from error
+                said = _clickhouse_sentence(str(error))
+                hint = f"; {WRITE_HINT}" if "(READONLY)" in said else ""
+                raise LakehouseError(f"ClickHouse: {said}{hint}") from error
             raise Retry(
                 f"ClickHouse at {self._settings.clickhouse_url} does not answer ({type(error).__name__});"
                 " is `lakehouse up` running?"

@@ -20,7 +20,7 @@ _END = ("exit", "quit", "\\q")
 _HISTORY_LINES = 10_000
 
 
-def trino_console(settings: Settings, catalog: str, schema: str) -> NoReturn:
+def trino_console(settings: Settings, catalog: str, schema: str, *, writes: bool = False) -> NoReturn:
     """Become Trino's command line, on our Trino; it is downloaded if it is not there yet.
 
     Raises:
@@ -41,8 +41,8 @@ def trino_console(settings: Settings, catalog: str, schema: str) -> NoReturn:
     command = java_command(
         # Its terminal library is native code.
         ["--enable-native-access=ALL-UNNAMED"], [jar], "io.trino.cli.Trino",
-        "--server", settings.trino_url, "--user", settings.trino_user, "--catalog", catalog, "--schema", schema,
-        "--source", "lakehouse-sql",
+        "--server", settings.trino_url, "--user", settings.trino_user if writes else settings.trino_reader,
+        "--catalog", catalog, "--schema", schema, "--source", "lakehouse-sql",
     )  # fmt: skip
     history = _history(settings, "trino")
     click.echo(f"Trino at {settings.trino_url}, {catalog}.{schema}; `exit` ends, `help` helps", err=True)

@@ -17,6 +17,7 @@ from lakehouse.settings import Settings
 Row = Sequence[Any]
 Told = Callable[[str], None]
 """Called now and then with a few words on how far a query is."""
+WRITE_HINT = "`lakehouse sql --write` lets it through"
 
 
 @dataclass
@@ -49,16 +50,18 @@ class Session(Protocol):
         ...
 
 
-def open_session(engine: str, settings: Settings, catalog: str | None = None, schema: str | None = None) -> Session:
-    """A session on `trino` or `clickhouse`; the schema is ClickHouse's database."""
+def open_session(
+    engine: str, settings: Settings, catalog: str | None = None, schema: str | None = None, *, writes: bool = False
+) -> Session:
+    """A session on `trino` or `clickhouse`; the schema is ClickHouse's database. It reads, unless it `writes`."""
     # The client of the other engine takes a tenth of a second to load.
     if engine == "clickhouse":
         from lakehouse.cli.sql_clickhouse import ClickHouseSession
 
-        return ClickHouseSession(settings, schema)
+        return ClickHouseSession(settings, schema, writes=writes)
     from lakehouse.cli.sql_trino import TrinoSession
 
-    return TrinoSession(settings, catalog, schema)
+    return TrinoSession(settings, catalog, schema, writes=writes)
 
 
 def distinct(names: Sequence[str]) -> list[str]:

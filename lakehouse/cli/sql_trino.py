@@ -9,7 +9,7 @@ import trino
 from requests.exceptions import RequestException
 from trino.exceptions import Error, TrinoQueryError
 
-from lakehouse.cli.sql_result import Result, Row, Told, one_line
+from lakehouse.cli.sql_result import WRITE_HINT, Result, Row, Told, one_line
 from lakehouse.cli.sql_statements import Values
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
@@ -21,10 +21,13 @@ _BLOCK_ROWS = 1_000
 class TrinoSession:
     """A session on Trino."""
 
-    def __init__(self, settings: Settings, catalog: str | None = None, schema: str | None = None) -> None:
+    def __init__(
+        self, settings: Settings, catalog: str | None = None, schema: str | None = None, *, writes: bool = False
+    ) -> None:
         """Connect at the first statement.
 
         Args:
+            writes: whether it is the owner's, who may change data.
             catalog: that unqualified names are of [default: iceberg].
             schema: that unqualified names are of [default: gold].
         """
@@ -33,7 +36,7 @@ class TrinoSession:
         self._connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
             host=url.hostname or "127.0.0.1",
             port=url.port or 8080,
-            user=settings.trino_user,
+            user=settings.trino_user if writes else settings.trino_reader,
             source="lakehouse-sql",
             catalog=catalog or "iceberg",
             schema=schema or "gold",
@@ -52,7 +55,8 @@ class TrinoSession:
             names, types = [c.name for c in columns], [str(c.type_code) for c in columns]
             yield Result(names, types, self._blocks(cursor), cursor.update_type or "done")
         except TrinoQueryError as error:
-            raise LakehouseError(f"Trino: {one_line(error.message)} ({error.error_name})") from error
+            hint = f"; {WRITE_HINT}" if error.error_name == "PERMISSION_DENIED" else ""
+            raise LakehouseError(f"Trino: {one_line(error.message)} ({error.error_name}){hint}") from error
         except (Error, RequestException) as error:
             raise Retry(
                 f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?"

@@ -1,7 +1,8 @@
 """Writes what Trino reads as its catalogs: property files, and the tables of `kafka` and `redis` from the contracts.
 
-The folder holds `catalog/*.properties` (ours and an operator's), `kafka/*.json` and `redis/*.json`, one file a source. It is
-written anew before each start of Trino. In compose a service writes it: `python -m lakehouse.stack.catalogs FOLDER`.
+The folder holds `catalog/*.properties` (ours and an operator's), `kafka/*.json` and `redis/*.json`, one file a source, and
+`rules.json`, who may write. It is written anew before each start of Trino. In compose a service writes it:
+`python -m lakehouse.stack.catalogs FOLDER`.
 """
 
 import json
@@ -56,6 +57,7 @@ def write(now: Settings, folder: Path) -> None:
     files = {f"catalog/{path.name}": _properties(path.read_text(), now) for path in data_files(FOLDER, "*.properties")}
     files |= {f"kafka/{one.source}.json": _json(kafka_table(one, now)) for one in known}
     files |= {f"redis/{one.source}.json": _json(redis_table(one)) for one in known if not one.is_event}
+    files["rules.json"] = _json(_rules(now))
     for part in ("catalog", "kafka", "redis"):
         (folder / part).mkdir(parents=True, exist_ok=True)
         for path in (folder / part).iterdir():
@@ -63,6 +65,12 @@ def write(now: Settings, folder: Path) -> None:
                 path.unlink()
     for name, text in files.items():
         (folder / name).write_text(text)
+
+
+def _rules(now: Settings) -> dict[str, Any]:
+    """Only the owner of the tables may write: https://trino.io/docs/476/security/file-system-access-control.html."""
+    owner = {"user": re.escape(now.trino_user), "allow": "all"}
+    return {"catalogs": [owner, {"allow": "read-only"}], "system_information": [{"allow": ["read"]}]}
 
 
 def _properties(text: str, now: Settings) -> str:

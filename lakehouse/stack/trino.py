@@ -77,6 +77,7 @@ class Trino(Server):
             **catalogs.variables(self.settings),
             "TRINO_PORT": str(self.ports["trino"]),
             "TRINO_CATALOGS": str(self._catalogs()),
+            "TRINO_ACCESS_CONTROL": str(data_folder("trino") / "etc" / "access-control.properties"),
         }
 
     def healthy(self) -> bool:

@@ -203,6 +203,27 @@ def test_a_key_pressed_right_after_a_dialog_closed_counts(viewer: Viewer) -> Non
     assert viewer.page.title().startswith("Messages")
 
 
+def test_live_mode_shows_what_it_asked_for_though_builds_come_faster(viewer: Viewer) -> None:
+    viewer.page.add_init_script(
+        """
+        const ask = window.fetch, told = { copied_at: 0, error: null, problems: [], waiting: 0, notable: [] };
+        window.fetch = async (path, ...rest) => {
+            if (path.startsWith("api/panel")) await new Promise((done) => setTimeout(done, 700));
+            return ask(path, ...rest);
+        };
+        window.EventSource = class {
+            build = 0;
+            constructor() { setInterval(() => this.tell(), 200); }
+            tell() { this.onmessage?.({ data: JSON.stringify({ ...told, build: this.build++ }) }); }
+        };
+        """
+    )
+    viewer.open(f"?page=calls&{RANGE}&live=1")
+    assert viewer.value("calls") > 0
+    viewer.page.evaluate("delete document.body.dataset.loaded")
+    viewer.drawn()
+
+
 def test_what_is_typed_by_people_is_shown_as_text_in_its_own_direction(viewer: Viewer) -> None:
     viewer.open(f"?page=subscribers&{RANGE}")
     viewer.page.fill("#subscriber", SARA.removeprefix("+2"))

@@ -134,14 +134,14 @@ def test_statements_of_a_file_run_in_order_in_one_session(sql: Sql, tmp_path: Pa
         "insert into several values (1, 'x;y'), (2, '--');\nuse iceberg.information_schema;\n"
         "select a, b from gold.several order by a;\ndrop table iceberg.gold.several;\n"
     )
-    done = sql("--file", str(file), "--format", "csv")
+    done = sql("--write", "--file", str(file), "--format", "csv")
     assert done.stdout.decode() == "rows\n2\n\na,b\n1,x;y\n2,--\n"
     assert done.stderr.decode().splitlines() == ["CREATE SCHEMA", "CREATE TABLE", "USE", "DROP TABLE"]
 
 
 def test_statements_on_clickhouse_share_a_session_too(sql: Sql) -> None:
     done = sql(
-        "--engine", "clickhouse", "--json",
+        "--engine", "clickhouse", "--write", "--json",
         given="create temporary table mine (a Int64) engine = Memory; insert into mine select number from numbers(3);"
         "use system; select currentDatabase() as d, (select sum(a) from mine) as s; exists table nowhere",
     )  # fmt: skip
@@ -149,6 +149,31 @@ def test_statements_on_clickhouse_share_a_session_too(sql: Sql) -> None:
         done.stderr
     )
     assert done.stderr.decode().splitlines() == ["CREATE TEMPORARY", "USE SYSTEM"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "table", "sentence"),
+    [
+        ("trino", "create table gold.kept (a bigint)", "(PERMISSION_DENIED); `lakehouse sql --write` lets it through"),
+        (
+            "clickhouse",
+            "create table gold.kept (a Int64) engine = MergeTree order by a",
+            "(READONLY); `lakehouse sql --write` lets it through",
+        ),
+    ],
+)
+def test_nothing_is_changed_unless_writing_is_asked_for(sql: Sql, engine: str, table: str, sentence: str) -> None:
+    if engine == "trino":
+        sql("--write", "create schema if not exists gold")
+    made = sql("--engine", engine, "--write", f"{table}; insert into gold.kept values (7)")
+    assert made.returncode == 0, made.stderr
+    for change in ("insert into gold.kept values (8)", "delete from gold.kept where a > 0", "drop table gold.kept"):
+        done = sql("--engine", engine, change)
+        assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+        assert sentence in done.stderr.decode()
+    done = sql("--engine", engine, "--json", "select a from gold.kept")
+    assert json.loads(done.stdout) == [{"a": 7}]
+    assert sql("--engine", engine, "--write", "drop table gold.kept").returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -221,7 +221,7 @@ def test_trino_and_clickhouse_read_the_files_of_the_embedded_ones() -> None:
         for name in ("trino", "clickhouse")
     }
     assert mounted == {
-        "trino": {"trino/etc/config.properties", "trino/etc/log.properties"},
+        "trino": {f"trino/etc/{name}.properties" for name in ("access-control", "config", "log")},
         "clickhouse": {"clickhouse/etc"},
     }
     for path in (path for paths in mounted.values() for path in paths):

@@ -11,7 +11,11 @@ import { VIEWS } from "./views.js";
 const $ = (id) => document.getElementById(id);
 const KEYS = [["1 … 9", "go to a page"], ["l", "live mode"], ["c", "compare with the period before"], ["r", "refresh"], ["/", "first filter"], ["x", "remove all filters"], ["[ and ]", "an earlier, a later time range"], ["d", "light or dark"], ["Esc", "close"], ["?", "these keys"]];
 
+const PATIENCE = 3000, MOST_PATIENCE = 60000; // ms until what failed is asked for again, twice as long each time
+
 class App {
+  patience = PATIENCE;
+
   async start() {
     this.theme(localStorage.getItem("theme"));
     await this.loadModel();
@@ -47,7 +51,7 @@ class App {
     } catch (error) {
       if (error instanceof Refused && (error.status === 0 || error.status === 503)) {
         this.trouble(`${error.message} Trying again by itself.`);
-        this.retry ??= setTimeout(() => this.refresh(), 3000);
+        this.retry ??= setTimeout(() => this.refreshNext(), this.patience);
       }
       throw error;
     }
@@ -107,16 +111,26 @@ class App {
     this.loading = new AbortController();
     clearTimeout(this.retry);
     this.retry = null;
+    this.newer = false;
     const signal = this.loading.signal;
     const shown = this.extra && this.extra.hidesPanels?.() ? [] : this.panels;
     $("panels").toggleAttribute("hidden", shown.length === 0);
     this.shownBuild = this.news?.build;
-    await Promise.all([...shown.map((panel) => panel.load(signal)), this.extra?.load(signal)]);
+    try {
+      await Promise.all([...shown.map((panel) => panel.load(signal)), this.extra?.load(signal)]);
+    } finally {
+      if (!signal.aborted) this.loading = null;
+    }
     if (signal.aborted) return;
+    this.patience = this.retry ? Math.min(2 * this.patience, MOST_PATIENCE) : PATIENCE;
     // not at the first answer: some may have been kept from before the trouble, and the others are still to be asked for
     if (!this.retry) this.trouble("");
     document.body.dataset.loaded = address.link(this.view);
+    if (this.newer) this.refresh();
   }
+
+  // After what is being loaded, not in place of it: where panels take longer than builds, nothing would ever be whole.
+  refreshNext() { if (this.loading) this.newer = true; else this.refresh(); }
 
   showControls() {
     const { view } = this, custom = !view.range;
@@ -147,7 +161,7 @@ class App {
       this.news = news;
       this.tell();
       // what is shown may be an answer from before ClickHouse stopped: ask again, so that it is marked as such
-      if (turned || (fresh && this.view.live)) this.refresh();
+      if (turned || (fresh && this.view.live)) this.refreshNext();
       this.extra?.news?.();
     };
     source.onerror = () => { this.tell(true); };
