@@ -1,6 +1,7 @@
 """The Iceberg REST catalog: connecting, namespaces, creating and evolving tables."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 
 from pyiceberg.catalog.rest import RestCatalog
@@ -100,12 +101,11 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
         table = client.load_table(name)
     except NoSuchTableError:
         spec = by_day(schema, day_of) if day_of else UNPARTITIONED_PARTITION_SPEC
-        try:
-            table = client.create_table(
-                name, schema, partition_spec=spec, properties={**_TABLE_PROPERTIES, **_MERGING, "comment": doc}
-            )
-        except TableAlreadyExistsError:  # another worker was quicker
-            table = client.load_table(name)
+        properties = {**_TABLE_PROPERTIES, **_MERGING, "comment": doc}
+        with suppress(TableAlreadyExistsError):  # another worker was quicker
+            client.create_table(name, schema, partition_spec=spec, properties=properties)
+        # SeaweedFS says yes to both of two that create it at the same moment, and the table is that of the later one
+        table = client.load_table(name)
     return _evolve(_merging(table), name, columns)
 
 

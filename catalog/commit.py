@@ -11,7 +11,7 @@ import logging
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,20 +93,38 @@ def positions(table: Table) -> Positions:
         LakehouseError: none speaks any more, and the property tells of a commit that was rolled back.
     """
     metadata = table.metadata
-    current = snapshot = metadata.current_snapshot()
-    while snapshot is not None:
+    for snapshot in _back_to_positions(metadata):
         found = _said(snapshot, POSITIONS)
         if found is not None:
             return Positions.loads(found)
-        parent = snapshot.parent_snapshot_id
-        snapshot = metadata.snapshot_by_id(parent) if parent is not None else None
     told_at = int(metadata.properties.get(POSITIONS_AT, 0))
-    if current is not None and (current.sequence_number or 0) < told_at:
+    current = metadata.current_snapshot()
+    if (current.sequence_number or 0 if current is not None else 0) < told_at:
+        where = f"snapshot {current.snapshot_id}" if current is not None else "before its first snapshot"
         raise LakehouseError(
-            f"{'.'.join(table.name())} was rolled back to snapshot {current.snapshot_id}, before which no snapshot is left that"
-            " says up to which offsets it goes. Roll it back to one that does, or forward again (docs/exactly-once.md)."
+            f"{'.'.join(table.name())} was rolled back to {where}, and no snapshot up to there is left that says up to which"
+            " offsets it goes. Roll it back to one that does, or forward again (docs/exactly-once.md)."
         )
     return Positions.loads(metadata.properties.get(POSITIONS))
+
+
+def telling(metadata: TableMetadata) -> frozenset[int]:
+    """The snapshots that `positions` walks over up to the one that says them: they must be kept. None if none says them."""
+    walked = list(_back_to_positions(metadata))
+    if not walked or _said(walked[-1], POSITIONS) is None:
+        return frozenset()
+    return frozenset(snapshot.snapshot_id for snapshot in walked)
+
+
+def _back_to_positions(metadata: TableMetadata) -> Iterator[Snapshot]:
+    """The current snapshot and its parents, as far as they are there, up to the first that says positions."""
+    snapshot = metadata.current_snapshot()
+    while snapshot is not None:
+        yield snapshot
+        parent = snapshot.parent_snapshot_id
+        if parent is None or _said(snapshot, POSITIONS) is not None:
+            return
+        snapshot = metadata.snapshot_by_id(parent)
 
 
 def batch_ids(snapshot: Snapshot) -> frozenset[str]:

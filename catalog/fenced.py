@@ -1,5 +1,6 @@
 """One table behind the fence: where it stands, appending to it, reading back what state needs."""
 
+import logging
 from collections.abc import Sequence
 
 import polars as pl
@@ -14,6 +15,8 @@ from catalog.offsets import PartitionId, Positions
 from catalog.schemas import Column
 from catalog.turns import Turns
 from lakehouse.deadline import Deadline
+
+log = logging.getLogger(__name__)
 
 
 class FencedTable:
@@ -40,12 +43,16 @@ class FencedTable:
         return ".".join(self._table.name())
 
     def positions(self) -> Positions:
-        """Where the table stands now.
+        """Where the table stands now. If it was made anew since, appends are to the new one from here on.
 
         Raises:
             Retry: the catalog does not answer.
         """
-        return positions(self._now())
+        table = self._now()
+        if table.metadata.table_uuid != self._table.metadata.table_uuid:
+            log.warning("%s was made anew: it is filled from where it says that it stands", self.name)
+            self._table = table
+        return positions(table)
 
     def append(self, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
         """See `append_fenced`."""

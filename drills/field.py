@@ -30,6 +30,8 @@ HOOK = Path(__file__).parent / "hook"
 # 5 % defects of every group, 5 % copies: what the issue asks for.
 DEFECTS = "malformed=0.01,missing=0.01,type=0.01,invalid=0.008,domain=0.007,range=0.005,duplicates=0.05"
 _UP_S, _DOWN_S, _POLL_S = 300.0, 120.0, 0.25
+# A Kafka whose disk was full is started again after ever longer pauses.
+_PUBLISH_WAIT_S = 240
 _COUNTS = ("produced", "accepted", "rejected", "duplicates")
 
 
@@ -195,16 +197,18 @@ class Field:
         before = self.account(settle_s)["sources"]
         words = ["generate", "--follow", "--rate", str(self.rate), "--defects", DEFECTS, "--no-reference", "--json"]
         words += ["--users", "2000"]
-        with subprocess.Popen(
-            [sys.executable, "-m", "lakehouse.cli.main", *words], stdout=subprocess.PIPE, text=True
-        ) as publishing:
+        command = [sys.executable, "-m", "lakehouse.cli.main", *words]
+        patient = {**os.environ, "LAKEHOUSE_PUBLISH_WAIT_S": str(_PUBLISH_WAIT_S)}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=patient) as publishing:
             try:
                 time.sleep(3)  # until the first events are on their way
                 yield
                 time.sleep(2)
             finally:
                 publishing.send_signal(signal.SIGINT)
-                said, _ = publishing.communicate(timeout=180)
+                said, _ = publishing.communicate(timeout=_PUBLISH_WAIT_S + 60)
+        if publishing.returncode:
+            raise DrillFailed(f"the load could not be published: code {publishing.returncode}")
         began = time.monotonic()
         expected = json.loads(said)["expected"]
         after = self.account(settle_s)["sources"]

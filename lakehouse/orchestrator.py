@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from types import FrameType
 
@@ -116,12 +116,13 @@ class Orchestrator:
     def _tidy(self, build: Build) -> None:
         """Keep gold's histories short, sparing what the next build goes by, and write its small files together."""
         for name in [*(f"gold.{table}" for table in models()), "gold.builds", "gold.check_results"]:
-            _forget(self._catalog, name, build.snapshots)
+            _forget(self._settings, self._catalog, name, lambda: build.snapshots)
         for model in models().values():
             try:
                 if self._upkeep.write_together(model):
                     log.info("%s: its files are written together", model.table)
             except Exception as error:  # a matter of speed; what was built stands
+                self._ready = False  # the statement may still run: it is ended before the next turn
                 log.warning("%s: its files could not be written together: %s", model.table, error)
 
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
@@ -179,10 +180,14 @@ def _turn_lock(now: Settings) -> Iterator[None]:
         yield
 
 
-def _forget(catalog: Catalog, name: str, kept: Collection[int]) -> None:
+def _forget(now: Settings, catalog: Catalog, name: str, kept: Callable[[], Collection[int]]) -> None:
     """Expire a table's old snapshots, and say so."""
-    if gone := expire(catalog, name, kept):
+    if gone := expire(catalog, name, kept, timedelta(seconds=now.snapshots_kept_s)):
         log.info("%s: %d old snapshots forgotten", name, gone)
+
+
+def _gone_by(builds: Builds) -> set[int]:
+    return spared(builds.read())
 
 
 def _forget_forever(now: Settings) -> None:
@@ -199,8 +204,7 @@ def _forget_forever(now: Settings) -> None:
             try:
                 catalog = catalog or client.connect(now)
                 builds = builds or Builds.of(catalog)
-                # read each time: a build may have been planned meanwhile
-                _forget(catalog, name, spared(builds.read()))
+                _forget(now, catalog, name, partial(_gone_by, builds))
             except Exception as error:  # a matter of speed
                 log.warning("%s: old snapshots could not be forgotten: %s", name, error)
 

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     consumer_group: str = Field("lakehouse", description="Kafka consumer group of the workers")
     topics: dict[str, str] = Field({}, description='renamed topics, e.g. {"calls": "CALL_TOPIC"}')
 
+    publish_wait_s: int = Field(
+        60, ge=1, description="seconds after which a message that Kafka does not take is given up"
+    )
+
     redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis: warm start of reference data")
     s3_endpoint: str = Field("http://127.0.0.1:8333", description="S3 endpoint that holds the warehouse")
     s3_region: str = Field("us-east-1", description="S3 region")
@@ -74,6 +78,9 @@ class Settings(BaseSettings):
     buffer_bytes: int = Field(192 * _MIB, gt=0, description="buffered message bytes at which a worker stops fetching")
     build_events: int = Field(
         2_000_000, gt=0, description="events of a source that one build takes; more wait for the next"
+    )
+    snapshots_kept_s: int = Field(
+        120, ge=120, description="seconds that old snapshots are kept; more for long statements of yours on silver"
     )
     check_interval_s: float = Field(3600.0, gt=0, description="seconds between full checks of gold by themselves")
     duplicate_window_events: int = Field(2_000_000, gt=0, description="accepted events a partition remembers")

@@ -17,8 +17,6 @@ from sources.topics import ensure_topic
 Progress = Callable[[str, int], None]
 # messages between two looks at the clock, the progress bar and Ctrl-C; about 2 ms of work
 _STRIDE = 2_000
-# an unreachable broker is reported after this long instead of librdkafka's five minutes
-_GIVE_UP_S = 60
 _CONFIG: dict[str, Any] = {
     # no message twice or out of order when a request is repeated
     "enable.idempotence": True,
@@ -28,7 +26,6 @@ _CONFIG: dict[str, Any] = {
     "batch.size": 1 << 20,
     "queue.buffering.max.messages": 500_000,
     "queue.buffering.max.kbytes": 256 * 1024,
-    "message.timeout.ms": _GIVE_UP_S * 1000,
     # a key goes to the partition that Java clients choose
     "partitioner": "murmur2_random",
     "delivery.report.only.error": True,
@@ -77,9 +74,10 @@ class Publisher:
         self._stop_asked = stop_asked
         self._began = time.monotonic()
         self._ready: set[str] = set()
-        self._producer = Producer(
-            {**_CONFIG, "bootstrap.servers": settings().kafka_bootstrap, "on_delivery": self._delivered}
-        )
+        now = settings()
+        self._give_up_s = now.publish_wait_s
+        where = {"bootstrap.servers": now.kafka_bootstrap, "message.timeout.ms": self._give_up_s * 1000}
+        self._producer = Producer({**_CONFIG, **where, "on_delivery": self._delivered})
 
     @property
     def delivered(self) -> int:
@@ -118,7 +116,7 @@ class Publisher:
         self._check(self.handed - self.delivered)
 
     def _wait(self) -> None:
-        deadline = Deadline.after(_GIVE_UP_S + 5)
+        deadline = Deadline.after(self._give_up_s + 5)
         while len(self._producer) and not deadline.passed:
             # short waits let Ctrl-C through
             self._producer.flush(0.2)

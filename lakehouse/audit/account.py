@@ -53,7 +53,8 @@ class Auditor:
         """
         copied = self._copies.copied_build()
         builds = self._builds.read()
-        build = next((b for b in builds if b.build_id == copied), None)
+        # of a build far behind the newest the record keeps no offsets up to which anything could be counted
+        build = next((b for b in builds if b.build_id == copied and b.watermarks), None)
         facts = _facts()
         broken = [f"{table} can't be read: {reason}" for table, reason in broken_models().items()]
         result = Account(copied, {}, {}, list(dict.fromkeys([*broken, *_problems(builds, copied)])))
@@ -292,6 +293,12 @@ def _problems(builds: list[Build], copied: int) -> list[str]:
     for build in builds:
         for table, result in (build.results or {}).items():
             found += [f"build {build.build_id}: {table}: {check}" for check in result.failed_checks]
+    known = any(build.build_id == copied and build.watermarks for build in builds)
+    if newest is not None and copied and not known:
+        found.append(
+            f"the copies hold build {copied}, the newest is {newest.build_id}: too far back to be accounted for;"
+            " `lakehouse status` and the orchestrator's log say why they are not refreshed"
+        )
     if newest is not None:
         found += [f"{table} could not be loaded: {error}" for table, error in newest.errors.items()]
     return found

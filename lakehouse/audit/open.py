@@ -38,7 +38,8 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
     """
     catalog = client.connect(now)
     client.ensure_namespaces(catalog)
-    builds = [b for b in Builds.of(catalog).read() if b.results is not None]
+    record = Builds.of(catalog)
+    builds = [b for b in record.read() if b.results is not None]
     if not copies:
         return Verifier(catalog, builds[-1] if builds else None, None, progress)
     server = Server(now)
@@ -50,4 +51,9 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
         return Verifier(
             catalog, builds[-1], None, progress, ["no build of the newest is copied whole: copies are not looked at"]
         )
-    return Verifier(catalog, copied, server, progress)
+
+    def settled() -> bool:
+        now_newest = record.read()[-1:]
+        return [b.build_id for b in now_newest if b.results is not None] == [newest] == [tables.copied_build()]
+
+    return Verifier(catalog, copied, server, progress, settled=settled)

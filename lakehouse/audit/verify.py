@@ -3,6 +3,9 @@
 Each table's rows are read (three columns) and held against what must be there: silver and bronze against the positions of their
 newest snapshot, each fact against silver's accepted rows up to its build, each copy in ClickHouse against its fact. No count,
 sum or record of the program's own is believed but those positions, and they are believed only together with the rows.
+
+Of a copy all other values, and of dimensions all, are held against gold too, as the sum of a hash a row; while no build is
+under way, since a build changes older rows.
 """
 
 import io
@@ -17,6 +20,7 @@ from catalog.client import Catalog
 from catalog.lineage import COLUMNS, Piece, Standing
 from catalog.offsets import Offsets
 from lakehouse.audit.coverage import covered, difference, size, together, told_by, up_to
+from lakehouse.copies.columns import contents
 from lakehouse.copies.copy import copied_tables
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Build
@@ -86,12 +90,15 @@ class Verifier:
         server: Server | None,
         progress: Progress,
         problems: Sequence[str] = (),
+        settled: Callable[[], bool] = lambda: False,
     ) -> None:
         """Args:
         build: up to which facts and copies are held against silver; None: there is none yet.
         server: ClickHouse; None: its copies are not looked at.
         problems: why that is so, if it should not be.
+        settled: whether the build is still the newest, and nothing has begun since.
         """
+        self._settled = settled
         self._problems = problems
         self._client = client
         self._build = build
@@ -119,6 +126,26 @@ class Verifier:
             if bronze is not None and bronze.positions.next:
                 proof, coverage = self._read(f"bronze.{name}", bronze.pieces())
                 yield _held_against_positions(proof, coverage, bronze)
+        yield from self._dimensions(sources)
+
+    def _dimensions(self, sources: Sequence[str]) -> Iterator[Proof]:
+        """The copies of dimensions that come of these sources, or of none."""
+        for table, model in models().items():
+            ours = model.reads in sources or (model.reads is None and set(sources) == set(contracts()))
+            if model.kind != "fact" and ours and table in copied_tables() and self._server and self._settled():
+                proof = Proof(f"clickhouse {table}")
+                self._hold_values(proof, table, self._server, "")
+                yield proof
+
+    def _hold_values(self, proof: Proof, table: str, server: Server, condition: str) -> None:
+        self._progress(proof.table, 0, proof.rows)
+        copy, gold = contents(server, table, condition)
+        proof.rows = copy.rows
+        if copy != gold and self._settled():
+            proof.problems.append(
+                f"its {copy.rows:,} rows and the {gold.rows:,} of gold.{table} do not have the same values;"
+                f" `lakehouse build --full --only {table}` copies it anew"
+            )
 
     def _silver_on(self, contract: Contract, facts: Sequence[Model]) -> Iterator[Proof]:
         """Silver, and the facts and copies that follow it."""
@@ -152,7 +179,10 @@ class Verifier:
         yield _held_against(proof, coverage, expected)
         if self._server is not None and fact.table in copied_tables():
             proof, copy = self._read(f"clickhouse {fact.table}", _copied(self._server, fact.table, build.build_id))
-            yield _held_against(proof, copy, coverage)
+            _held_against(proof, copy, coverage)
+            if proof.holds and self._settled():
+                self._hold_values(proof, fact.table, self._server, f"where build_id <= {build.build_id}")
+            yield proof
 
     def _read(self, name: str, pieces: Iterable[Piece]) -> tuple[Proof, pl.DataFrame]:
         proof = Proof(name)

@@ -30,7 +30,8 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, as_json: bool) -> 
     \b
     silver, bronze   each offset up to where the table stands, once, or a recorded gap
     gold             each accepted row of silver up to the newest build, once
-    clickhouse       each row of gold up to the newest build that is copied whole, once
+    clickhouse       each row of gold up to the newest build that is copied whole, once; and, when no build is under way, the
+                     very values of gold in all columns, of facts and dimensions
 
     `audit` counts and adds up, and knows what waits in Kafka; this names the offsets. It may run at any time, also while events
     arrive; only a fact that `build --full` is just making anew may be told as incomplete.
@@ -40,7 +41,8 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, as_json: bool) -> 
     lakehouse verify calls sms        those of two sources
     lakehouse verify --json | jq '.tables[] | select(.holds | not)'
 
-    Exit code: 0 if all holds; 1 if an offset is missing, there twice, or not to be there: the exact ranges are printed.
+    Exit code: 0 if all holds; 1 if an offset is missing, there twice, or not to be there (the exact ranges are printed), or if
+    a copy has other values than gold.
     """
     from lakehouse.audit.open import verifier
     from streams.contract import contracts
@@ -75,7 +77,8 @@ def _show(console: Console, proof: "Proof") -> None:
     gaps = f"  {proof.explained:,} offsets without a message" if proof.explained else ""
     lost = f"  {proof.lost:,} lost to retention (recorded)" if proof.lost else ""
     mark = "[green]ok[/green]  " if proof.holds else "[red]not[/red] "
-    said = f"{mark}{proof.table:<26}{proof.rows:>12,} rows in {proof.partitions} partitions{gaps}{lost}"
+    partitions = f" in {proof.partitions} partitions" if proof.partitions else ""
+    said = f"{mark}{proof.table:<26}{proof.rows:>12,} rows{partitions}{gaps}{lost}"
     console.print(said, highlight=False, soft_wrap=True)
     for problem in proof.problems:
         console.print(f"      {problem}", markup=False, highlight=False, soft_wrap=True)

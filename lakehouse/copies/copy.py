@@ -14,6 +14,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from catalog.snapshots import StateReader
+from lakehouse.copies.columns import LAKE, columns_of, expression
 from lakehouse.copies.rejected import TABLE, Taken, rejected_rows
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
@@ -23,8 +24,6 @@ log = logging.getLogger(__name__)
 ALL = "*"
 _QUERY_ID = "lakehouse-copy-"
 _BESIDE = "__next"
-# Hex digits of a key, as text in Iceberg, become the number that they write.
-_KEY = "reinterpretAsUInt128(reverse(unhex({column})))"
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Change:
 class Copies:
     """Keeps the ClickHouse tables equal to gold."""
 
-    def __init__(self, server: Server, states: StateReader, catalog_database: str = "lk") -> None:
+    def __init__(self, server: Server, states: StateReader, catalog_database: str = LAKE) -> None:
         self._server = server
         self._states = states
         self._lake = catalog_database
@@ -130,7 +129,9 @@ class Copies:
         if recorded >= newest:
             return None
         later = [change for change in changes if change.build_id > recorded]
-        if any(table in change.replaced for change in later):
+        # builds have numbers without gaps: where the record begins later, it does not tell what moved before
+        forgotten = recorded and len(later) < newest - recorded
+        if forgotten or any(table in change.replaced for change in later):
             return self._whole(table, newest)
         days = sorted({day for change in later for day in change.days.get(table, ())})
         if recorded and days:
@@ -209,14 +210,9 @@ class Copies:
     def _insert(self, shape: str, target: str, condition: str) -> int:
         """Insert a gold table's rows into a table, in the types of `shape`."""
         table = target.removesuffix(_BESIDE)
-        columns = self._server.query(
-            "select name, type from system.columns where database = 'gold' and table = {table:String} order by position",
-            table=shape,
-        )
-        if not columns:
-            raise LakehouseError(f"ClickHouse has no table gold.{table}; clickhouse/tables/{table}.sql should make it")
+        columns = columns_of(self._server, shape)
         names = ", ".join(name for name, _ in columns)
-        values = ", ".join(_expression(name, kind) for name, kind in columns)
+        values = ", ".join(expression(name, kind) for name, kind in columns)
         return self._server.run(
             f"insert into gold.{target} ({names}) select {values} from {self._lake}.`gold.{table}` {condition}",
             query_id=_QUERY_ID + table,
@@ -242,10 +238,6 @@ class Copies:
             "insert into gold.copies (table_name, build_id, snapshot_id, row_count)"
             f" values ('{table}', {build_id}, {snapshot_id}, {rows})"
         )
-
-
-def _expression(name: str, kind: str) -> str:
-    return _KEY.format(column=name) if kind == "UInt128" else f"cast({name} as {kind})"
 
 
 def _within(days: Sequence[date]) -> str:

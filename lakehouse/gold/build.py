@@ -9,7 +9,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -106,7 +106,7 @@ class GoldBuilder:
         last: Build | None,
         progress: Progress,
         resumed: bool,
-        doubtful: Mapping[str, Sequence[int]],
+        doubtful: Container[str],
     ) -> None:
         renderer = Renderer(self._settings, self._models, full=build.full)
         known = last.watermarks if last is not None else {}
@@ -257,15 +257,15 @@ def _sentence(error: Exception) -> str:
     return str(error) if isinstance(error, LakehouseError) else f"{type(error).__name__}: {error}"
 
 
-def _doubtful(builds: Sequence[Build]) -> dict[str, list[int]]:
-    """By table the builds that could not load it since one last did."""
-    found: dict[str, list[int]] = {}
+def _doubtful(builds: Sequence[Build]) -> set[str]:
+    """The tables that the last build with them could not load."""
+    found: set[str] = set()
     for build in builds:
         for table, result in (build.results or {}).items():
             if result.error is not None:
-                found.setdefault(table, []).append(build.build_id)
+                found.add(table)
             elif table in build.plan:
-                found.pop(table, None)
+                found.discard(table)
     return found
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
+from catalog.offsets import between
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold import checks
 from lakehouse.gold.builds import Build, TableResult
@@ -29,14 +30,14 @@ class Loader:
         describe: Describe,
         known: Container[str],
         resumed: bool,
-        doubtful: Mapping[str, Sequence[int]],
+        doubtful: Container[str],
     ) -> None:
         """Prepare for a build.
 
         Args:
             known: tables that an earlier build loaded.
             resumed: an earlier try of this build may have loaded some.
-            doubtful: by fact the builds that could not load it since one last did: their rows may have come all the same.
+            doubtful: facts that the last build could not load: its rows may have come all the same.
         """
         self._engine = engine
         self._renderer = renderer
@@ -74,8 +75,7 @@ class Loader:
             return present
         if waits:
             raise LakehouseError(f"waits for {', '.join(waits)}, which could not be loaded")
-        doubtful = self._doubtful.get(model.table, ()) if not self._build.full else ()
-        if doubtful and self._loaded(model, *doubtful):
+        if not self._build.full and model.table in self._doubtful and self._holds_some(model):
             raise LakehouseError(
                 "rows came of a build that was told to have failed, so that the next could double them;"
                 f" `lakehouse build --full --only {model.table}` makes it anew"
@@ -96,9 +96,14 @@ class Loader:
                 return present
             raise
 
-    def _loaded(self, model: Model, *builds: int) -> int:
-        listed = ", ".join(map(str, builds))
-        return self._engine.count(f"select count(*) from {gold(model.table)} where build_id in ({listed})")
+    def _loaded(self, model: Model, build_id: int) -> int:
+        return self._engine.count(f"select count(*) from {gold(model.table)} where build_id = {build_id}")
+
+    def _holds_some(self, model: Model) -> int:
+        """Rows of a fact that this build is to load, whichever build they came of: the record forgets builds."""
+        intervals = self._build.plan[model.table].values()
+        ours = " or ".join(between(i.start, i.end) for i in intervals)
+        return self._engine.count(f"select count(*) from {gold(model.table)} where {ours}")
 
     def _merge(self, model: Model) -> int:
         """Make the table hold exactly the model's rows for the keys that they name.

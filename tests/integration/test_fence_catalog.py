@@ -1,7 +1,9 @@
 """The fence on the real catalog, through a proxy that refuses, swallows, delays and holds up commits: each batch lands once."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -179,6 +181,36 @@ def test_offsets_of_a_table_that_was_rolled_back_are_not_guessed(table: Any, tri
     trino(f"alter table iceberg.{NAME} execute rollback_to_snapshot({others})")
     with pytest.raises(LakehouseError, match="rolled back"):
         positions(table())
+
+
+def test_a_table_that_was_made_anew_is_filled_from_its_own_beginning(table: Any) -> None:
+    catalog = client.connect(settings())
+    mine = FencedTable.ensure(catalog, NAME, LINEAGE, "a test's")
+    mine.append([a_batch(P, 0)], Deadline.after(20))
+    catalog.drop_table(NAME)
+    FencedTable.ensure(catalog, NAME, LINEAGE, "a test's")
+    with pytest.raises(ValueError, match="UUID"):
+        mine.append([a_batch(P, 1000)], Deadline.after(5))
+    assert mine.positions().next == {}
+    mine.append([a_batch(P, 0)], Deadline.after(20))
+    assert runs(table()) == [(0, 0, 1000)]
+
+
+def test_workers_that_create_a_table_at_the_same_moment_have_the_same_one(table: Any) -> None:
+    """SeaweedFS tells all of them that they created it."""
+    connections = [client.connect(settings()) for _ in range(2)]
+    for number in range(10):
+        name, at_once = f"{NAME}_{number}", threading.Barrier(2)
+
+        def create(connection: client.Catalog, name: str = name, at_once: threading.Barrier = at_once) -> FencedTable:
+            at_once.wait()
+            return FencedTable.ensure(connection, name, LINEAGE, "a test's")
+
+        with ThreadPoolExecutor(2) as pool:
+            one, other = pool.map(create, connections)
+        one.append([a_batch(P, 0)], Deadline.after(20))
+        other.append([a_batch(P, 1000)], Deadline.after(20))
+        connections[0].drop_table(name)
 
 
 def test_what_is_compared_and_what_is_asserted_is_one_state_of_the_table(table: Any) -> None:

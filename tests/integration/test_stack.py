@@ -87,7 +87,7 @@ class OwnStack:
         import trino
 
         host, _, port = self.setting("TRINO_URL").removeprefix("http://").partition(":")
-        cursor = trino.dbapi.connect(host=host, port=int(port), user="test").cursor()
+        cursor = trino.dbapi.connect(host=host, port=int(port), user="lakehouse").cursor()
         cursor.execute(sql)
         return [list(row) for row in cursor.fetchall()]
 

@@ -83,5 +83,30 @@ def test_a_row_that_only_the_copy_lacks_is_named(told: Any, clickhouse: Any) -> 
     told("support")
 
 
+@pytest.mark.parametrize(
+    ("table", "source", "change"),
+    [("fact_support", "support", "user_sk = 7"), ("dim_agent", "agents", "agent_id = concat(agent_id, '?')")],
+)
+def test_a_copy_with_other_values_is_told(told: Any, table: str, source: str, change: str) -> None:
+    """As a copy would be that missed what moved in a history: the rows are all there, and are of somebody else."""
+    owner = Server(settings())
+    columns = (
+        "select name from system.columns where database = 'gold' and table = {table:String} order by position limit 1"
+    )
+    [(key,)] = owner.query(columns, table=table)
+    first = f"where {key} = (select min({key}) from gold.{table})"
+    owner.run(f"create table gold.kept clone as gold.{table}")
+    owner.run(f"alter table gold.{table} update {change} {first} settings mutations_sync = 1")
+    try:
+        tables = told(source, code=1)
+    finally:
+        owner.run(f"exchange tables gold.{table} and gold.kept")
+        owner.run("drop table gold.kept")
+    [problem] = tables[f"clickhouse {table}"]["problems"]
+    assert "do not have the same values" in problem
+    assert tables[f"clickhouse {table}"]["wrong"] == 0
+    told(source)
+
+
 def test_an_unknown_source_is_a_clear_mistake(lakehouse: Any) -> None:
     assert "there is no source 'nothing'" in lakehouse("verify", "nothing", code=2).stderr

@@ -5,11 +5,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
+import pytest
+from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
+from pyiceberg.schema import Schema
+from pyiceberg.table.metadata import new_table_metadata
+from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 
-from catalog.commit import PartitionBatch, _fit
+from catalog.commit import POSITIONS, POSITIONS_AT, PartitionBatch, _fit, positions
 from catalog.offsets import PartitionId, Positions
 from catalog.snapshots import StateReader
 from lakehouse.deadline import Deadline
+from lakehouse.errors import LakehouseError
 from tests.unit.fenced_table import MemoryTable
 from tests.unit.line_inputs import P0, SOON, batch, line
 
@@ -87,6 +93,14 @@ def test_a_batch_of_markers_alone_moves_the_table_on() -> None:
     source.flush(SOON)
     assert silver.positions().next == {P0: 5}
     assert [(g.first, g.next, g.lost) for g in silver.positions().gaps[P0]] == [(3, 5, False)]
+
+
+def test_a_table_without_a_snapshot_that_tells_of_commits_is_not_believed() -> None:
+    told = {POSITIONS: Positions(next={P: 10}).dumps(), POSITIONS_AT: "3"}
+    metadata = new_table_metadata(Schema(), UNPARTITIONED_PARTITION_SPEC, UNSORTED_SORT_ORDER, "s3://lake/calls", told)
+    table: Any = SimpleNamespace(metadata=metadata, name=lambda: ("silver", "calls"))
+    with pytest.raises(LakehouseError, match="rolled back to before its first snapshot"):
+        positions(table)
 
 
 def test_a_history_tells_since_when_rows_beyond_some_offsets_came_until_it_is_expired() -> None:

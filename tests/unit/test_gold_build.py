@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from catalog.offsets import PartitionId, Positions
+from catalog.offsets import PartitionId, Positions, between
 from catalog.snapshots import TableState
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.build import GoldBuilder
@@ -65,9 +65,10 @@ class FakeTrino:
             build = int(sql.rsplit("bigint '", 1)[1].split("'")[0])
             self.loaded[build] = self.loaded.get(build, 0) + 100
         self.after(sql)
-        if sql.startswith("select count(*) from iceberg.gold.fact_calls where build_id in ("):
-            return sum(self.loaded.get(int(n), 0) for n in sql.rsplit("(", 1)[1].rstrip(")").split(", "))
-        return 0
+        _, found, where = sql.partition("select count(*) from iceberg.gold.fact_calls where ")
+        if found and where.startswith("build_id = "):
+            return self.loaded.get(int(where.removeprefix("build_id = ")), 0)
+        return sum(self.loaded.values()) if found and where == between({}, {P: 100}) else 0
 
 
 @pytest.fixture
@@ -76,9 +77,14 @@ def trino() -> FakeTrino:
 
 
 @pytest.fixture
-def builder(trino: FakeTrino) -> GoldBuilder:
+def ledger() -> MemoryLedger:
+    return MemoryLedger()
+
+
+@pytest.fixture
+def builder(trino: FakeTrino, ledger: MemoryLedger) -> GoldBuilder:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    return GoldBuilder(settings, Builds(MemoryLedger()), States(), trino, lambda table, docs: None)  # type: ignore[arg-type]
+    return GoldBuilder(settings, Builds(ledger), States(), trino, lambda table, docs: None)  # type: ignore[arg-type]
 
 
 def failing(words: str, error: type[LakehouseError]) -> Callable[[str], None]:
@@ -137,7 +143,7 @@ def test_a_fact_waits_for_its_dimension_and_its_watermark_with_it(builder: GoldB
 
 def test_rows_that_came_though_nobody_could_tell_are_not_loaded_again(builder: GoldBuilder, trino: FakeTrino) -> None:
     trino.after = failing("insert into iceberg.gold.fact_calls", LakehouseError)
-    trino.before = failing("fact_calls where build_id in", LakehouseError)
+    trino.before = failing("fact_calls where build_id =", LakehouseError)
     with pytest.raises(Retry):  # the build stays unfinished: the next turn looks first
         builder.build()
     trino.before = trino.after = lambda sql: None
@@ -159,6 +165,21 @@ def test_rows_that_come_after_their_build_was_given_up_stop_the_next_one(
     second = builder.build(patient=False)
     assert second is not None
     assert "--full --only fact_calls" in second.errors["fact_calls"]
+    assert trino.loaded == {1: 100}
+
+
+def test_they_stop_it_also_when_the_record_has_forgotten_that_build(
+    builder: GoldBuilder, trino: FakeTrino, ledger: MemoryLedger
+) -> None:
+    trino.before = failing("insert into iceberg.gold.fact_calls", LakehouseError)
+    builder.build()
+    builder.build(patient=False)
+    ledger.rows = [row for row in ledger.rows if row["build_id"] > 1]
+    trino.before = lambda sql: None
+    trino.loaded[1] = 100
+    third = builder.build(patient=False)
+    assert third is not None
+    assert "--full --only fact_calls" in third.errors["fact_calls"]
     assert trino.loaded == {1: 100}
 
 
