@@ -25,7 +25,7 @@ pytestmark = pytest.mark.stack
 PAGES = list(model().pages)
 RANGE = "range=30d"
 # Some events are accepted whose clock is a little ahead: a page shows them when their time has come.
-UP_TO_NOW = "event_time between now() - interval 31 day and now()"
+UP_TO_NOW = "event_time between now() - interval 30 day and now()"
 
 
 def numbers(rows: list[dict[str, Any]]) -> list[float]:
