@@ -106,6 +106,7 @@ class Supervisor:
         self.watch = watch
         self.ending = False
         self.written = ""
+        self.unwritten = ""  # why not, as last said
         self.trimmed_at = 0.0
 
     def run(self) -> None:
@@ -227,11 +228,13 @@ class Supervisor:
         if now != self.written:
             try:
                 self.stack.write(self.site.folder)
-                self.written = now
+                self.written, self.unwritten = now, ""
             except OSError as error:  # a full disk is no reason to end servers that run; tried again at the next tick
                 if self.stack.phase == "starting":
                     raise
-                log.warning("%s: %s", self.site.folder, error)
+                if self.unwritten != str(error):
+                    self.unwritten = str(error)
+                    log.warning("%s: %s", self.site.folder, error)
         self.watch(self.stack)
 
 
