@@ -69,8 +69,17 @@ def write(now: Settings, folder: Path) -> None:
 
 def _rules(now: Settings) -> dict[str, Any]:
     """Only the owner of the tables may write: https://trino.io/docs/476/security/file-system-access-control.html."""
-    owner = {"user": re.escape(now.trino_user), "allow": "all"}
-    return {"catalogs": [owner, {"allow": "read-only"}], "system_information": [{"allow": ["read"]}]}
+    owner, execute = {"user": re.escape(now.trino_user)}, "EXECUTE"
+    return {
+        "catalogs": [{**owner, "allow": "all"}, {"allow": "read-only"}],
+        # what passes a query through to ClickHouse is a function; without a rule nobody has any but the built-in ones
+        "functions": [
+            {**owner, "privileges": [execute, "GRANT_EXECUTE", "OWNERSHIP"]},
+            {"privileges": [execute]},
+        ],
+        "procedures": [{**owner, "privileges": [execute]}],
+        "system_information": [{"allow": ["read"]}],
+    }
 
 
 def _properties(text: str, now: Settings) -> str:

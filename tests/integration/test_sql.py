@@ -176,6 +176,13 @@ def test_nothing_is_changed_unless_writing_is_asked_for(sql: Sql, engine: str, t
     assert sql("--engine", engine, "--write", "drop table gold.kept").returncode == 0
 
 
+def test_only_the_owner_of_trinos_tables_may_end_queries(sql: Sql) -> None:
+    """As the next build does with what a killed one left running."""
+    call = "call system.runtime.kill_query(query_id => '20261129_000000_00000_aaaaa', message => '')"
+    assert "PERMISSION_DENIED" in sql(call).stderr.decode()
+    assert "Target query not found" in sql("--write", call).stderr.decode()
+
+
 @pytest.mark.parametrize(
     ("engine", "sentence"),
     [
