@@ -22,6 +22,8 @@ from streams.worker.transport import BatchTransport
 _SESSION_S, _HEARTBEAT_S = 8.0, 2.0
 _FETCH_BYTES = 8 * 1024 * 1024
 _RECORDS_A_FETCH = 20_000
+# aiokafka looks for topics that came or were made again as seldom as every five minutes, unless it is told.
+_METADATA_MS = 10_000
 # Batches, not messages: a few are enough to keep the agent busy, more would only be memory.
 _BUFFERED_BATCHES = 8
 
@@ -57,6 +59,7 @@ app = LakehouseApp(
     broker_max_poll_records=_RECORDS_A_FETCH,
     consumer_max_fetch_size=_FETCH_BYTES,
     consumer_auto_offset_reset="earliest",
+    consumer_metadata_max_age_ms=_METADATA_MS,
     web_enabled=False,
     worker_redirect_stdouts=False,
 )
