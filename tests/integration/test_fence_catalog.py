@@ -127,6 +127,29 @@ def test_of_two_that_looked_at_the_same_moment_one_lands(table: Any) -> None:
     assert runs(table()) == [(0, 0, 1000)]
 
 
+def test_of_four_that_are_sent_at_the_same_moment_one_lands(table: Any) -> None:
+    """The catalog compares and writes in one step; creating a table, it does not."""
+    partitions = [PartitionId("topic-of-the-fence-test", number) for number in range(4)]
+    stands = dict.fromkeys(partitions, 0)
+    for _ in range(10):
+        attempts = {p: _Attempt(table(), [a_batch(p, stands[p])]) for p in partitions}
+        at_once = threading.Barrier(len(attempts))
+
+        def send(partition: PartitionId, attempts: Any = attempts, at_once: threading.Barrier = at_once) -> bool:
+            at_once.wait()
+            try:
+                attempts[partition].send()
+            except CommitFailedException:
+                return False
+            return True
+
+        with ThreadPoolExecutor(len(attempts)) as pool:
+            landed = dict(zip(attempts, pool.map(send, attempts), strict=True))
+        assert sum(landed.values()) == 1
+        stands = {p: stands[p] + 1000 * landed[p] for p in partitions}
+    assert runs(table()) == [(p.partition, 0, end) for p, end in stands.items() if end]
+
+
 def test_a_batch_that_landed_without_an_answer_is_found_though_others_have_committed_since(
     table: Any, proxy: Proxy
 ) -> None:
