@@ -7,9 +7,12 @@ from functools import partial
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
+    ForbiddenError,
     NamespaceAlreadyExistsError,
     NoSuchTableError,
+    OAuthError,
     TableAlreadyExistsError,
+    UnauthorizedError,
 )
 from pyiceberg.partitioning import UNPARTITIONED_PARTITION_SPEC
 from pyiceberg.table import Table
@@ -45,6 +48,7 @@ def connect(settings: Settings) -> RestCatalog:
 
     Raises:
         Retry: the catalog does not answer.
+        LakehouseError: it refuses the key.
     """
     secret = settings.s3_secret_key.get_secret_value()
     try:
@@ -71,10 +75,22 @@ def connect(settings: Settings) -> RestCatalog:
             client._session.request, timeout=_TIMEOUT_S
         )
         return client
+    except (OAuthError, UnauthorizedError, ForbiddenError) as error:
+        raise LakehouseError(_refused(settings)) from error
     except RequestException as error:
         raise Retry(
             f"the Iceberg catalog at {settings.catalog_url} does not answer; is `lakehouse up` running?"
         ) from error
+
+
+def _refused(settings: Settings) -> str:
+    if settings.s3_access_key:
+        return f"the catalog at {settings.catalog_url} refuses the key of LAKEHOUSE_S3_ACCESS_KEY"
+    return (
+        f"there is no stack in {settings.data_dir.absolute()}, and no key for the catalog at {settings.catalog_url}. Run this"
+        " where the stack was started, or set LAKEHOUSE_DATA_DIR to its folder; for servers of your own"
+        " LAKEHOUSE_S3_ACCESS_KEY and LAKEHOUSE_S3_SECRET_KEY"
+    )
 
 
 def ensure_namespaces(client: RestCatalog) -> None:

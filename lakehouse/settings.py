@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -94,6 +95,14 @@ class Settings(BaseSettings):
             if not folder.is_dir():
                 raise ValueError(f"{folder} is no folder")
         return tuple(folder.resolve() for folder in value)
+
+    @field_validator("trino_url", "clickhouse_url", "catalog_url", "dashboard_url")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{value!r} is no address; it must begin with http:// or https://")
+        return value
 
     @field_validator("time_zone")
     @classmethod

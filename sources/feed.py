@@ -43,6 +43,10 @@ class Feed:
         self._asked = self._made = self._planted = self._copied = 0
         self._recent: pl.DataFrame | None = None
 
+    def copies_of(self, count: int) -> int:
+        """How many of so many messages are to be copies."""
+        return round(count * self._duplicates)
+
     def batch(self, count: int, times: Times) -> pl.DataFrame:
         """The next messages, in the order to send them; copies among them.
 
@@ -55,7 +59,7 @@ class Feed:
         self._asked += count
         # without an accepted message nothing can be copied
         most = count if self._recent is not None else max(0, count - 1)
-        copies = min(round(self._asked * self._duplicates) - self._copied, most)
+        copies = min(self.copies_of(self._asked) - self._copied, most)
         good = self._source.events_at(times(count - copies), self._scene, self.draw, self._made + 1)
         wanted = round(self._asked * self._weights.sum()) - self._planted
         counts = divided(min(wanted, good.height), self._weights, self.draw)

@@ -82,7 +82,9 @@ def run(plan: Run, sink: Sink, zone: str | None = None) -> Outcome:
     production = Production(plan, sink, zone, end, plan.run_id or new_run_id(end))
     counts = apportion(plan.events, plan.sources)
     schedules = {
-        feed.name: _Schedule(event_times(feed.draw, counts[feed.name], end, plan.days, zone))
+        feed.name: _Schedule(
+            event_times(feed.draw, counts[feed.name], end, plan.days, zone), feed.copies_of(counts[feed.name])
+        )
         for feed in production.feeds
     }
     chunks = math.ceil(plan.events / CHUNK)
@@ -96,10 +98,10 @@ def run(plan: Run, sink: Sink, zone: str | None = None) -> Outcome:
 
 
 class _Schedule:
-    """Hands out times that were drawn before, in order."""
+    """Hands out times that were drawn before, in order, the first ones last: copies need none, so that some are left over."""
 
-    def __init__(self, times: pl.Series) -> None:
-        self._times = times
+    def __init__(self, times: pl.Series, left_over: int) -> None:
+        self._times = pl.concat([times.slice(left_over), times.head(left_over)])
         self._first = 0
 
     def __call__(self, count: int) -> pl.Series:

@@ -30,7 +30,8 @@ def event_times(draw: np.random.Generator, count: int, end: datetime, days: int,
     Times that a change of the clock skips never appear; of the hour that it repeats, events move to the hour before,
     because their text would be ambiguous (the defect `dst_repeated` makes such events on purpose, and counts them).
     """
-    start = end.replace(microsecond=0) - timedelta(days=days)
+    end = end.replace(microsecond=0)  # or the hours up to it would be one more, in the future
+    start = end - timedelta(days=days)
     hours = pl.datetime_range(start, end, "1h", closed="left", eager=True).dt.convert_time_zone(zone)
     weights = _HOURS[hours.dt.hour().to_numpy()] * WEEKDAY_FACTORS[hours.dt.weekday().to_numpy() - 1]
     edges = np.cumsum(weights)

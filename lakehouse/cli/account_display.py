@@ -100,7 +100,8 @@ def _show_reasons(console: Console, everything: "dict[str, SourceAccount]") -> N
         if shown:
             table.add_row(name, "\n".join(textwrap.wrap(", ".join(shown), console.width - _SOURCE_WIDTH)))
     if table.row_count:
-        _print(console, "Rejected, by reason: the most frequent ones (lakehouse audit --json has all)", table)
+        said = "Rejected, by reason; an event with several counts under each (lakehouse audit --json has all reasons)"
+        _print(console, said, table)
 
 
 def plain_table() -> Table:

@@ -57,7 +57,9 @@ def _show(console: Console, states: "list[TopicState]") -> None:
 
     table = plain_table()
     for heading in ("source", "topic", "id", "partitions", "in Kafka", "read", "waiting"):
-        table.add_column(heading, justify="left" if heading in ("source", "topic", "id") else "right", no_wrap=True)
+        left, is_id = heading in ("source", "topic", "id"), heading == "id"
+        # on a narrow screen the id is folded, and no number cut
+        table.add_column(heading, justify="left" if left else "right", no_wrap=not is_id, overflow="fold")
     for one in states:
         counts = (f"{n:,}" for n in (one.partitions, one.offered, one.read, one.waiting))
         table.add_row(one.source, one.topic, one.topic_id or "there is none", *counts)

@@ -29,6 +29,7 @@ class Pipeline:
         self._settings = settings
         self._clock = clock
         self._catalog = client.connect(settings)
+        client.ensure_namespaces(self._catalog)
         self._builds = Builds.of(self._catalog)
         self._topics = Topics(settings)
         self._seen: dict[str, deque[tuple[float, int]]] = {}
@@ -39,7 +40,6 @@ class Pipeline:
         Raises:
             Retry: a server does not answer.
         """
-        client.ensure_namespaces(self._catalog)
         builds = self._builds.read()
         return {
             "layers": freshness.layers(),

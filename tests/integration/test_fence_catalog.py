@@ -4,10 +4,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 from pyiceberg.exceptions import CommitFailedException
 from requests.exceptions import RequestException
 
@@ -204,6 +206,13 @@ def test_offsets_of_a_table_that_was_rolled_back_are_not_guessed(table: Any, tri
     trino(f"alter table iceberg.{NAME} execute rollback_to_snapshot({others})")
     with pytest.raises(LakehouseError, match="rolled back"):
         positions(table())
+
+
+def test_without_a_key_it_is_said_where_one_would_be(stack: dict[str, str], tmp_path: Path) -> None:
+    """As in a folder where no stack was started."""
+    elsewhere = {"s3_access_key": "", "s3_secret_key": SecretStr(""), "data_dir": tmp_path}
+    with pytest.raises(LakehouseError, match=f"there is no stack in {tmp_path}, and no key"):
+        client.connect(settings().model_copy(update=elsewhere))
 
 
 def test_a_table_that_was_made_anew_is_filled_from_its_own_beginning(table: Any) -> None:

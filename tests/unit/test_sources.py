@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from sources.generate import _Schedule
 from sources.mix import EVENT_SOURCES
 from sources.numbers import with_luhn_digit
 from sources.population import Population, build_population
@@ -31,6 +32,17 @@ def population() -> Population:
 def events(population: Population) -> pl.DataFrame:
     messages = calls(population, 3_000, seed=1, run_id="r1", end=END)
     return messages.with_columns(pl.Series("event", [v.decode() for v in messages["value"]]).str.json_decode())
+
+
+def test_times_end_where_they_should_and_copies_leave_no_hole_there() -> None:
+    """Copies take no times of their own: those left over are the first ones."""
+    end = datetime(2026, 11, 24, 12, 0, 0, 999_999, tzinfo=UTC)
+    times = event_times(np.random.default_rng(1), 10_000, end, 3, "UTC")
+    assert times.max() < end.replace(tzinfo=None)  # type: ignore[operator]
+    schedule = _Schedule(times, 200)
+    handed = pl.concat([schedule(n) for n in (4_000, 5_800)])
+    assert handed.equals(times.tail(9_800))
+    assert len(schedule(200)) == 200, "where copies could not be made"
 
 
 def _has_luhn_digit(imei: str) -> bool:

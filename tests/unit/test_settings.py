@@ -1,0 +1,20 @@
+"""Settings that can't be what was meant are refused with a sentence."""
+
+import pytest
+
+from lakehouse.errors import UsageError
+from lakehouse.settings import settings
+
+
+@pytest.mark.parametrize("value", ["foo", "127.0.0.1:8080", "http://", "jdbc:trino://there:8080"])
+@pytest.mark.parametrize("name", ["TRINO_URL", "CLICKHOUSE_URL", "CATALOG_URL", "DASHBOARD_URL"])
+def test_an_address_without_a_host_or_a_scheme_is_refused(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"LAKEHOUSE_{name}", value)
+    settings.cache_clear()
+    try:
+        with pytest.raises(UsageError, match=f"LAKEHOUSE_{name}: .*http://"):
+            settings()
+    finally:
+        settings.cache_clear()
