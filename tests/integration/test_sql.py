@@ -300,7 +300,7 @@ def test_a_reader_that_has_seen_enough_ends_the_query(stack: dict[str, str], eng
     assert process.stdout is not None
     assert process.stdout.readline()
     process.stdout.close()
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=30) == 141
     assert process.stderr is not None
     assert process.stderr.read() == b""
     assert eventually(lambda: not running(engine, mark), 5)
