@@ -45,7 +45,6 @@ class Settings(BaseSettings):
     kafka_partitions: int = Field(4, ge=1, description="partitions of a topic that we create")
     consumer_group: str = Field("lakehouse", description="Kafka consumer group of the workers")
     topics: dict[str, str] = Field({}, description='renamed topics, e.g. {"calls": "CALL_TOPIC"}')
-
     publish_wait_s: int = Field(
         60, ge=1, description="seconds after which a message that Kafka does not take is given up"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from lakehouse.cli.options import INTERRUPTED, PIPE_CLOSED
 from lakehouse.errors import LakehouseError, UsageError
 
 # command -> (module below lakehouse.cli, one line of help)
@@ -60,20 +61,18 @@ def cli() -> None:
     """
 
 
-# As shells say of a process that SIGPIPE ended.
-_PIPE_CLOSED = 141
-
-
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; mistakes end in one sentence and exit code 2, failures in one sentence and 1."""
     try:
         return cli.main(args=arguments, prog_name="lakehouse", standalone_mode=False)
     except SystemExit as ended:
-        # whoever read the output has gone (`| head`): not to be taken for what a command's own code 1 means
-        raise SystemExit(_PIPE_CLOSED) if isinstance(ended.__context__, BrokenPipeError) else ended from None
+        if isinstance(ended.__context__, BrokenPipeError):
+            # whoever read the output has gone (`| head`): not to be taken for what a command's own code 1 means
+            sys.exit(PIPE_CLOSED)
+        raise
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

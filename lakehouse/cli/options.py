@@ -8,8 +8,8 @@ from lakehouse.errors import UsageError
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for scripts.")
 RATE = click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many messages a second.")
-# the convention of shells for a program that Ctrl-C ended
-INTERRUPTED = 130
+# the conventions of shells for a program that Ctrl-C, or SIGPIPE, ended
+INTERRUPTED, PIPE_CLOSED = 130, 141
 
 
 def check_sources(names: Sequence[str]) -> None:

@@ -27,9 +27,9 @@ class TrinoSession:
         """Connect at the first statement.
 
         Args:
-            writes: whether it is the owner's, who may change data.
             catalog: that unqualified names are of [default: iceberg].
             schema: that unqualified names are of [default: gold].
+            writes: whether it is the owner's, who may change data.
         """
         url = urlsplit(settings.trino_url)
         self._url = settings.trino_url

@@ -5,11 +5,13 @@ Nothing here reads the dashboard's files or ClickHouse. A frame is the rows of o
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
+# Up to which ranges reach; reckoned when tests are collected, since the hour may be over before the last event has come.
+HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
 Ask = Callable[[str], list[dict[str, Any]]]
 ANSWERED, UNREACHED = ["completed", "in-progress"], ["busy", "no-answer"]
 status, seconds = pl.col("status"), pl.col("call_duration_seconds")

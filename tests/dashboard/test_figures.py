@@ -1,20 +1,18 @@
 """Every figure of every panel is what an independent reading of the tables gives, whatever is looked at."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from figures import Frames, Look
+from figures import HOUR, Frames, Look
 
 from lakehouse.dashboard.model import TIME, Page, Panel, model
 from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
 PANELS = [pytest.param(p, panel, id=f"{p.name}-{panel.name}") for p in model().pages.values() for panel in p.panels]
-# Reckoned when tests are collected: the hour may be over before the last event has come.
-HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
 # By whole hours; by minutes that are no hours, where no projection helps; and narrowed.
 RANGES = {
     "eight days": (HOUR - timedelta(days=8), HOUR, "1h", {}, 30),

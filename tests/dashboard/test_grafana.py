@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from figures import HOUR
 
 from lakehouse.copies.server import Server
 from lakehouse.dashboard.model import TIME, Panel, model
@@ -33,8 +34,6 @@ COLUMNS = {
     "Freshness of the copies": ["table_name", "build", "rows_written", "last_copied", "age"],
 }
 FIGURES = ["asr", "drop_rate", "mou", "delivery_rate", "cases"]
-# Reckoned when tests are collected: the hour may be over before the last event has come.
-HOUR = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(hours=2)
 # Days by whole hours; some hours that begin and end within one.
 RANGES = [(HOUR - timedelta(days=8), HOUR), (HOUR - timedelta(hours=70, seconds=1999), HOUR + timedelta(seconds=1033))]
 INTERVAL_S = 300
