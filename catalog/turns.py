@@ -6,6 +6,7 @@ commits for itself, and the fence (`catalog.commit`) decides what lands.
 """
 
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
@@ -19,8 +20,9 @@ from redis.retry import Retry
 from catalog.offer import Offer
 
 log = logging.getLogger(__name__)
-# A turn that takes longer is passed on; commits of 0.1 to 0.5 s were seen, 3 s on a loaded machine.
-_TURN_MS = 5_000
+# A turn that takes longer is passed on; commits of 0.1 to 0.5 s were seen, 3 s on a loaded machine. That of a process that
+# died is passed on sooner, since nobody renews it.
+_TURN_S, _LEASE_MS, _RENEWED_S = 5.0, 1_500, 0.4
 # Whoever gives the turn back wakes the next one; this finds the turns of those that died.
 _LOOK_S = 0.2
 # Answers that nobody fetched and offers of workers that died are forgotten.
@@ -36,12 +38,14 @@ class Turn:
 
     Attributes:
         landed: somebody else has committed the offer.
+        mine: the table is this worker's for a while; else, if nothing landed, it waits no longer and acts alone.
         again: nobody had the turn since the same worker had it, so that the table stands as it left it, as far as is known.
         others: what else is handed in now; nothing for whoever acts alone.
         answer: tells the others which of their batch ids landed, or can't.
     """
 
     landed: bool = False
+    mine: bool = False
     again: bool = False
     others: Callable[[], list[Offer]] = field(default=list)
     answer: Callable[[Collection[str], bool], None] = lambda batch_ids, landed: None
@@ -72,9 +76,13 @@ class Turns:
             except redis.RedisError as error:
                 log.warning("%s: Redis does not answer (%s): workers commit without turns", table, error)
                 self._rests_until_s = time.monotonic() + _REST_S
+        ended = threading.Event()
+        if turn.mine:
+            threading.Thread(target=queue.renew, args=(ended,), daemon=True, name="turn").start()
         try:
             yield turn
         finally:
+            ended.set()
             with suppress(redis.RedisError):
                 queue.leave()
 
@@ -95,13 +103,21 @@ class _Queue:
         self._redis.hset(self._offers, self._offer.batch_id, self._offer.dumps())
         self._redis.expire(self._offers, _FORGOTTEN_S)
         while (left := until - time.monotonic()) > 0:
-            if self._redis.set(self._turn, self._offer.batch_id, nx=True, px=_TURN_MS):
+            if self._redis.set(self._turn, self._offer.batch_id, nx=True, px=_LEASE_MS):
                 again = self._redis.set(self._last, self._me, get=True) == self._me
-                return Turn(False, again, self._others, self._tell)
+                return Turn(False, True, again, self._others, self._tell)
             told = self._redis.blpop([_answer_to(self._offer.batch_id)], timeout=min(_LOOK_S, left))
             if told is not None and told[1] != _YOURS:
                 return Turn(landed=told[1] == _LANDED)
         return Turn()
+
+    def renew(self, ended: threading.Event) -> None:
+        """Keep the turn until it is given back, or has taken too long."""
+        until = time.monotonic() + _TURN_S
+        while not ended.wait(_RENEWED_S) and time.monotonic() < until:
+            with suppress(redis.RedisError):
+                if self._redis.get(self._turn) == self._offer.batch_id.encode():
+                    self._redis.pexpire(self._turn, _LEASE_MS)
 
     def _others(self) -> list[Offer]:
         found = []

@@ -1,9 +1,17 @@
 """Kafka topics from the outside: creating them, their ids, where their logs begin and end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    ConsumerGroupState,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
@@ -115,22 +123,43 @@ class Topics:
         Raises:
             Retry: Kafka does not answer.
         """
+        told = self._described(group)
+        found: dict[str, list[str]] = {member.client_id: [] for member in told.members} if told is not None else {}
+        for name, place in _assigned(told):
+            found[name].append(f"{place.topic}[{place.partition}]")
+        return {name: sorted(places) for name, places in found.items()}
+
+    def unread(self, group: str, topics: Iterable[str]) -> list[str]:
+        """The partitions, as `topic[partition]`, that no member of a consumer group has; none while these are being given out.
+
+        Raises:
+            Retry: Kafka does not answer.
+        """
+        there = self.partitions(topics)
+        told = self._described(group)
+        if told is None or told.state != ConsumerGroupState.STABLE:
+            return []
+        read = {(place.topic, place.partition) for _, place in _assigned(told)}
+        return [f"{t}[{p.partition}]" for t, own in there.items() for p in own if (t, p.partition) not in read]
+
+    def _described(self, group: str) -> Any:
+        """Confluent's `ConsumerGroupDescription`; None if there is no such group."""
         try:
-            told = self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group].result()
+            return self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group].result()
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
+                return None
             raise self._unreachable(error) from None
-        return {
-            member.client_id: sorted(
-                f"{tp.topic}[{tp.partition}]"
-                for tp in (member.assignment.topic_partitions if member.assignment else ())
-            )
-            for member in told.members
-        }
 
     def _unreachable(self, error: KafkaException) -> Retry:
         return Retry(
             f"Kafka does not answer at {self._settings.kafka_bootstrap} ({error.args[0].str()}). "
             "Start it with `lakehouse up`, or set LAKEHOUSE_KAFKA_BOOTSTRAP."
         )
+
+
+def _assigned(told: Any) -> Iterator[tuple[str, TopicPartition]]:
+    """Client id and partition, for each partition that a member has."""
+    for member in told.members if told is not None else ():
+        for place in member.assignment.topic_partitions if member.assignment else ():
+            yield member.client_id, place

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from dotenv import dotenv_values
 
@@ -25,6 +26,9 @@ _UP_LIMIT_S = 300.0
 _DOWN_LIMIT_S = 120.0
 DRILLS = "drill"
 Run = Callable[..., subprocess.CompletedProcess[str]]
+# Examples are not timed: on a loaded machine some take long, and that is no fault.
+hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -19,7 +19,7 @@ from lakehouse.copies.copy import Copies, copied_tables
 from lakehouse.copies.rejected import TABLE
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError, Retry
-from lakehouse.gold.builds import Build, Builds
+from lakehouse.gold.builds import Build, Builds, unsettled
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.models import Model, broken_models, gold, models
 from lakehouse.settings import Settings
@@ -288,11 +288,11 @@ def _money(amount: Any) -> str:
 
 def _problems(builds: list[Build], copied: int) -> list[str]:
     """What builds up to the copied one reported."""
-    found = []
     newest = next((b for b in reversed(builds) if b.results is not None), None)
-    for build in builds:
-        for table, result in (build.results or {}).items():
-            found += [f"build {build.build_id}: {table}: {check}" for check in result.failed_checks]
+    found = [
+        f"build {build}: {table}: {check} (`lakehouse build --full --only {table}` makes it anew)"
+        for build, table, check in unsettled(builds)
+    ]
     known = any(build.build_id == copied and build.watermarks for build in builds)
     if newest is not None and copied and not known:
         found.append(

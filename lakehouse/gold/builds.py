@@ -109,6 +109,18 @@ def spared(builds: Sequence[Build]) -> set[int]:
     return {snapshot for build in builds[-2:] for snapshot in build.snapshots}  # only the last one can be incomplete
 
 
+def unsettled(builds: Sequence[Build]) -> list[tuple[int, str, str]]:
+    """Build, table and words of each check that failed, but for tables made anew since: no row of that build is left."""
+    found: list[tuple[int, str, str]] = []
+    for build in builds:
+        results = build.results or {}
+        if build.full:
+            anew = {table for table in build.plan if table in results and results[table].error is None}
+            found = [one for one in found if one[1] not in anew]
+        found += [(build.build_id, table, said) for table, result in results.items() for said in result.failed_checks]
+    return found
+
+
 class Builds:
     """Reads and writes the record."""
 

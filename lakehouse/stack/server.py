@@ -55,6 +55,8 @@ class Server(ABC):
     start_limit_s = 90.0
     stop_limit_s = 20.0
     """Seconds it may take to end after SIGTERM, before SIGKILL."""
+    yields = 0
+    """Its niceness: how far it stands back where processors are short."""
 
     def __init__(self, site: Site) -> None:
         """Remember where the stack lives; nothing is written yet."""

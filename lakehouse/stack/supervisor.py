@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import groupby
 from types import FrameType
 
@@ -30,8 +31,8 @@ _EXTERNAL_LIMIT_S = 20.0
 # During the first start one crash is forgiven (a port in TIME_WAIT, a slow dependency), a second one is told.
 _FIRST_START_TRIES = 2
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
-# A server that stayed up that long starts its next backoff from the beginning.
-_FORGIVEN_AFTER_S = 60.0
+# A server that stayed up that long starts its next backoff from the beginning: what fails sooner would fail in a loop.
+_FORGIVEN_AFTER_S = 12.0
 _TRIM_EVERY_S = 60.0
 _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -61,6 +62,9 @@ class Supervised:
         self.server.prepare()
         log_file = self.server.site.log_of(self.server.name)
         self.process = spawn(self.server.command(), log_file, self.server.working_folder(), self.server.environment())
+        if self.server.yields:
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, self.process.pid, self.server.yields)
         self.state.process = Identity.of(self.process.pid)
         self.state.state = state.STARTING
 

@@ -36,6 +36,8 @@ class Trino(Server):
     start_limit_s = 180.0
     # Its own graceful end waits two minutes for queries; builds can be killed at any moment.
     stop_limit_s = 10.0
+    # A build takes all processors for seconds, and events must not wait for it.
+    yields = 5
 
     @property
     def external(self) -> bool:  # type: ignore[override]

@@ -19,7 +19,7 @@ from streams.worker.assignment import Assignments
 from streams.worker.transport import BatchTransport
 
 # The group takes a dead worker's partitions away after this long. Heartbeats come from a thread of their own.
-_SESSION_S, _HEARTBEAT_S = 8.0, 2.0
+_SESSION_S, _HEARTBEAT_S = 6.0, 1.5
 _FETCH_BYTES = 8 * 1024 * 1024
 _RECORDS_A_FETCH = 20_000
 # aiokafka looks for topics that came or were made again as seldom as every five minutes, unless it is told.
@@ -49,6 +49,8 @@ app = LakehouseApp(
     settings().consumer_group,
     broker=f"kafka://{settings().kafka_bootstrap.replace(',', ';kafka://')}",
     broker_client_id=f"lakehouse-worker-{os.environ.get('LAKEHOUSE_WORKER', '0')}",
+    # A restarted worker gets the partitions of the killed one at once, and the others are not stopped (KIP-345).
+    consumer_group_instance_id=settings().worker_instance or None,
     store="memory://",
     topic_disable_leader=True,
     topic_allow_declare=False,

@@ -41,6 +41,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             return False
         return True
 
+    async def rejoin(self) -> None:
+        """Join the group anew. Only if Kafka takes this member for the group's leader are partitions given out again."""
+        await self.call_thread(self._ensure_consumer()._coordinator.request_rejoin)
+
     def highwater(self, tp: TP) -> int:
         """The end of what can be read: the last stable offset."""
         return int(self._ensure_consumer().last_stable_offset(driver.ensure_aiokafka_TP(tp)) or 0)

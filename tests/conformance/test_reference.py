@@ -27,7 +27,7 @@ AROUND = Surroundings(
     ZoneInfo(ZONE),
     {source: {row[FIELDS[source][0].name]: row for row in rows} for source, rows in RECORDS.items()},
 )
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 NOT_JUDGED = {"raw_value", *(c.name for c in LINEAGE if c.name != "ingested_at")}
 
 

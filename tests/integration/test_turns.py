@@ -1,6 +1,9 @@
 """Workers that take turns at one table, on the real catalog and Redis: who is served, and what happens if nobody serves."""
 
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -70,6 +73,29 @@ def test_who_is_not_served_commits_alone(table: Any, turns: Turns) -> None:
         landed = commit.append_fenced(table(), [a_batch(Q, 0)], Deadline.after(3), turns)
     assert landed.next == {Q: 1000}
     assert rows_of(table()) == {P: 0, Q: 1000}
+
+
+HOLDER = """
+import sys, time
+from catalog.offer import Offer
+from catalog.turns import Turns
+with Turns.at(sys.argv[1]).next("a table", Offer("the holder", {}), 5) as turn:
+    print(turn.mine, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_turn_is_kept_by_who_lives_and_passed_on_by_who_dies(turns: Turns) -> None:
+    command = [sys.executable, "-c", HOLDER, settings().redis_url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "True\n"
+        time.sleep(2)  # longer than a turn lasts that nobody renews
+        with turns.next("a table", Offer("who waits", {}), 0.3) as turn:
+            assert not turn.mine
+        holder.kill()
+        with turns.next("a table", Offer("who waits", {}), 4) as turn:
+            assert turn.mine
 
 
 def test_what_landed_without_an_answer_is_found_and_not_appended_again(table: Any, turns: Turns) -> None:

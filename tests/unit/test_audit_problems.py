@@ -6,7 +6,7 @@ import pytest
 
 from catalog.offsets import PartitionId
 from lakehouse.audit.account import _problems
-from lakehouse.gold.builds import Build, Watermarks
+from lakehouse.gold.builds import Build, TableResult, Watermarks
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 TAKEN: Watermarks = {"fact_calls": {"calls": (1, {PartitionId("topic", 0): 10})}}
@@ -22,3 +22,27 @@ def test_copies_too_far_behind_to_be_counted_are_said_and_not_counted_as_nothing
     found = _problems(builds, copied)
     assert len(found) == bool(says)
     assert all(problem.startswith(says) for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("full", "table", "result", "stays"),
+    [
+        (True, "fact_calls", TableResult(), False),
+        (True, "fact_calls", TableResult(error="the disk is full"), True),
+        (True, "fact_sms", TableResult(), True),
+        (False, "fact_calls", TableResult(), True),
+    ],
+    ids=["made anew", "not made anew after all", "another table made anew", "only added to"],
+)
+def test_a_failed_check_is_told_until_the_table_was_made_anew(
+    full: bool, table: str, result: TableResult, stays: bool
+) -> None:
+    wrong = Build(10, {"fact_calls": {}}, AT, results={"fact_calls": TableResult(failed_checks=["2 rows twice"])})
+    later = Build(11, {table: {}}, AT, full, results={table: result}, watermarks=TAKEN)
+    assert any("2 rows twice" in said for said in _problems([wrong, later], 11)) == stays
+
+
+def test_a_check_that_fails_again_on_a_table_made_anew_is_told_once() -> None:
+    results = {"fact_calls": TableResult(failed_checks=["2 rows twice"])}
+    builds = [Build(n, {"fact_calls": {}}, AT, n == 11, results=results, watermarks=TAKEN) for n in (10, 11)]
+    assert [said.partition(":")[0] for said in _problems(builds, 11)] == ["build 11"]

@@ -17,7 +17,7 @@ from streams.rules import Context
 from streams.validate import Validated, extras, quality_warnings, validate
 from tests.conformance.messages import messages
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @cache

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streams.duplicates import DuplicateWindow
 
-QUICK = settings(max_examples=200, deadline=None)
+QUICK = settings(max_examples=200)
 
 
 @dataclass(frozen=True)

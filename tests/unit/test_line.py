@@ -200,7 +200,7 @@ def _rows_after(cuts: list[int], flushes: list[bool]) -> pl.DataFrame:
     return silver.frame
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.integers(0, len(SENT))), st.lists(st.booleans(), min_size=1))
 def test_the_cut_into_batches_and_commits_never_changes_the_rows(cuts: list[int], flushes: list[bool]) -> None:
     assert _rows_after(cuts, flushes).equals(_rows_after([], [False]))

@@ -177,7 +177,7 @@ _FENCING = st.lists(
 
 
 @pytest.mark.parametrize("with_bronze", [False, True])
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 @given(history=_FENCING)
 def test_two_workers_that_both_think_they_own_a_partition_write_every_offset_once(
     with_bronze: bool, history: list[tuple[str, int, int]]

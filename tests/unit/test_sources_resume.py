@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import fs
 
@@ -72,7 +72,6 @@ def run(
     return kafka, messages
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 700), min_size=1, max_size=3), st.lists(st.integers(1, 1500), max_size=4))
 def test_whenever_it_dies_nothing_is_left_out(counts: list[int], deaths: list[int]) -> None:
     with TemporaryDirectory() as folder:
