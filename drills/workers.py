@@ -39,7 +39,7 @@ def suspend(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> 
         zombie = field.process(rng.choice(field.workers()))
         zombie.send(signal.SIGSTOP)
         try:
-            time.sleep(rng.uniform(10, 16))  # the session ends after 6 s
+            time.sleep(rng.uniform(10, 16))  # the session ends after 8 s
         finally:
             zombie.send(signal.SIGCONT)
         outcome.count("suspended and woken")

@@ -86,6 +86,18 @@ def spawn(command: Sequence[str], log: Path, folder: Path, variables: Mapping[st
         )
 
 
+def stand_back(pid: int, niceness: int) -> None:
+    """Let a process that was just started wait for others where processors are short.
+
+    Linux shares them out among sessions first (`sched_autogroup_enabled`), where a process's own niceness says nothing.
+    """
+    if niceness:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        with contextlib.suppress(OSError):
+            Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
+
+
 def _die_with(parent: int) -> Callable[[], None] | None:
     """What a child runs before exec: SIGKILL for it when its parent ends, for whatever reason."""
     if not sys.platform.startswith("linux"):

@@ -9,13 +9,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import groupby
 from types import FrameType
 
 from lakehouse.errors import LakehouseError
 from lakehouse.stack import state
-from lakehouse.stack.process import Identity, end, spawn, tail, trim
+from lakehouse.stack.process import Identity, end, spawn, stand_back, tail, trim
 from lakehouse.stack.server import Server, Site
 from lakehouse.stack.state import ServerState, StackState
 
@@ -62,9 +61,7 @@ class Supervised:
         self.server.prepare()
         log_file = self.server.site.log_of(self.server.name)
         self.process = spawn(self.server.command(), log_file, self.server.working_folder(), self.server.environment())
-        if self.server.yields:
-            with suppress(OSError):
-                os.setpriority(os.PRIO_PROCESS, self.process.pid, self.server.yields)
+        stand_back(self.process.pid, self.server.yields)
         self.state.process = Identity.of(self.process.pid)
         self.state.state = state.STARTING
 

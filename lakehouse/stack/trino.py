@@ -37,7 +37,7 @@ class Trino(Server):
     # Its own graceful end waits two minutes for queries; builds can be killed at any moment.
     stop_limit_s = 10.0
     # A build takes all processors for seconds, and events must not wait for it.
-    yields = 5
+    yields = 10
 
     @property
     def external(self) -> bool:  # type: ignore[override]

@@ -19,7 +19,7 @@ from streams.worker.assignment import Assignments
 from streams.worker.transport import BatchTransport
 
 # The group takes a dead worker's partitions away after this long. Heartbeats come from a thread of their own.
-_SESSION_S, _HEARTBEAT_S = 6.0, 1.5
+_SESSION_S, _HEARTBEAT_S = 8.0, 2.0
 _FETCH_BYTES = 8 * 1024 * 1024
 _RECORDS_A_FETCH = 20_000
 # aiokafka looks for topics that came or were made again as seldom as every five minutes, unless it is told.
