@@ -1,9 +1,27 @@
-"""Reading back what a table holds of one partition or in all, for state that is rebuilt from the truth."""
+"""Reading back what a table holds of one partition or in all, for state that is rebuilt from the truth.
+
+A table that gets a commit a second has many small files, and PyIceberg takes 4 ms of Python for each (bench/RESULTS.md); a
+worker that starts must not wait for that. So PyIceberg says which files there are, and Polars reads them.
+"""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 from pyiceberg.table import Table
 
 from catalog.offsets import PartitionId
+
+log = logging.getLogger(__name__)
+# Between the names of Iceberg's properties and those of Polars.
+_STORAGE = {
+    "s3.endpoint": "aws_endpoint_url",
+    "s3.region": "aws_region",
+    "s3.access-key-id": "aws_access_key_id",
+    "s3.secret-access-key": "aws_secret_access_key",
+    "s3.session-token": "aws_session_token",
+}
 
 
 def last_accepted(table: Table, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
@@ -20,19 +38,54 @@ def last_accepted(table: Table, partition: PartitionId, before: int, count: int)
         first = max(0, before - step)
         condition = (
             f"kafka_topic_id == '{partition.topic_id}' and kafka_partition == {partition.partition}"
-            f" and is_rejected == false and kafka_offset >= {first}"
+            f" and is_rejected == false and kafka_offset >= {first} and kafka_offset < {before}"
         )
-        found = table.scan(condition, selected_fields=("event_id", "kafka_timestamp", "kafka_offset")).to_arrow()
-        frame = (
-            pl.DataFrame(pl.from_arrow(found)).filter(pl.col("kafka_offset") < before).sort("kafka_offset").tail(count)
+        rows = (
+            (pl.col("kafka_topic_id") == partition.topic_id)
+            & (pl.col("kafka_partition") == partition.partition)
+            & ~pl.col("is_rejected")
+            & pl.col("kafka_offset").is_between(first, before, closed="left")
         )
-        if len(frame) >= count or first == 0:
-            return frame.select("event_id", "kafka_timestamp")
+        found = _read(table, condition, rows, ("event_id", "kafka_timestamp", "kafka_offset"))
+        if len(found) >= count or first == 0:
+            return found.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
         step *= 4
 
 
 def accepted_records(table: Table, columns: list[str]) -> pl.DataFrame:
     """All accepted rows of a reference table in arrival order."""
     order = ["kafka_timestamp", "kafka_partition", "kafka_offset"]
-    found = table.scan("is_rejected == false", selected_fields=(*columns, *order)).to_arrow()
-    return pl.DataFrame(pl.from_arrow(found)).sort(order).select(columns)
+    found = _read(table, "is_rejected == false", ~pl.col("is_rejected"), (*columns, *order))
+    return found.sort(order).select(columns)
+
+
+def _read(table: Table, condition: str, rows: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
+    """Columns of the rows that meet a condition, which is given in PyIceberg's words and in those of Polars.
+
+    What Polars can't read as it stands is left to PyIceberg: files with deletes beside them, or of an older schema.
+    """
+    scan = table.scan(condition, selected_fields=tuple(columns))
+    files = list(scan.plan_files())
+    if files and not any(file.delete_files for file in files):
+        try:
+            return (
+                pl.scan_parquet(
+                    [file.file.file_path for file in files],
+                    glob=False,
+                    extra_columns="ignore",
+                    storage_options=_storage(table),
+                )
+                .filter(rows)
+                .select(columns)
+                .collect()
+            )
+        except pl.exceptions.PolarsError as error:
+            log.info("%s is read by PyIceberg: %s", ".".join(table.name()), error)
+    return pl.DataFrame(pl.from_arrow(scan.to_arrow()))
+
+
+def _storage(table: Table) -> dict[str, Any]:
+    """How Polars reaches the table's files: by what the catalog said of its storage."""
+    given = table.io.properties
+    known = {ours: str(given[theirs]) for theirs, ours in _STORAGE.items() if theirs in given}
+    return {**known, "aws_allow_http": "true", "max_retries": 2}
