@@ -30,7 +30,7 @@ from lakehouse.gold.builds import Build, Builds, TableResult, spared
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.inspection import Inspector, Result
 from lakehouse.gold.models import forget, models, stamps
-from lakehouse.gold.upkeep import Upkeep
+from lakehouse.gold.upkeep import Crowd, Upkeep, crowd_of_gold, crowds_of
 from lakehouse.settings import Settings, settings
 from streams.contract import contracts
 
@@ -60,7 +60,7 @@ class Orchestrator:
         self._engine = Engine(now)
         self._builder = GoldBuilder(now, self.builds, states, self._engine, partial(_describe, catalog))
         self.copies = Copies(Server(now), states)
-        self._upkeep = Upkeep(self._engine, lambda table: contents(catalog, f"gold.{table}").files)
+        self._upkeep = Upkeep(self._engine, lambda table: contents(catalog, table).files)
         self._catalog = catalog
         self._ready = False
         self._tidied_s = 0.0
@@ -114,16 +114,16 @@ class Orchestrator:
             log.error("%s: %s", result.table, result.finding.sentence())
 
     def _tidy(self, build: Build) -> None:
-        """Keep gold's histories short, sparing what the next build goes by, and write its small files together."""
+        """Keep gold's histories short, sparing what the next build goes by, and write small files of all tables together."""
         for name in [*(f"gold.{table}" for table in models()), "gold.builds", "gold.check_results"]:
             _forget(self._settings, self._catalog, name, lambda: build.snapshots)
-        for model in models().values():
+        for crowd in _crowds():
             try:
-                if self._upkeep.write_together(model):
-                    log.info("%s: its files are written together", model.table)
+                if self._upkeep.write_together(crowd):
+                    log.info("%s: its files are written together", crowd.table)
             except Exception as error:  # a matter of speed; what was built stands
                 self._ready = False  # the statement may still run: it is ended before the next turn
-                log.warning("%s: its files could not be written together: %s", model.table, error)
+                log.warning("%s: its files could not be written together: %s", crowd.table, error)
 
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
         if build is None and time.monotonic() - self._failed_s < _LONGEST_PAUSE_S:
@@ -138,6 +138,14 @@ class Orchestrator:
         if any(c.error for c in copied):
             self._failed_s = time.monotonic()
         return copied
+
+
+def _crowds() -> Iterator[Crowd]:
+    for model in models().values():
+        if (crowd := crowd_of_gold(model)) is not None:
+            yield crowd
+    for source in contracts():
+        yield from crowds_of(source)
 
 
 def _describe(catalog: Catalog, table: str, docs: Mapping[str, str]) -> None:

@@ -1,23 +1,52 @@
-"""Writing the small files of gold together: each build leaves some, and what is read next opens every one of them.
+"""Writing small files together: each commit of a worker and each build leaves some, and whoever reads opens every one.
 
-Rows stay as they are, so that nothing that goes by builds or offsets notices. It runs between two builds.
+Rows stay as they are, so that nothing that goes by offsets or builds notices. It runs between two builds.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 from lakehouse.gold.engine import Engine
-from lakehouse.gold.models import Model, gold
+from lakehouse.gold.models import Model
 
-# A merge adds a data file and a file of deletions to each day that it touches.
-_DAY_FILES = 8
-_TABLE_FILES = 16
 # Bigger files are left as they are, or a day of 90 MB would be written again for each few files that come to it.
 _SMALL_MB = 16
 # So much at a time: builds wait meanwhile.
 _DAYS = 10
-_DAY_COLUMN = "event_time"
-_BY_DAY = f"day({_DAY_COLUMN})"
+# A merge adds a data file and a file of deletions to each day that it touches.
+_GOLD_FILES, _GOLD_DAY_FILES = 16, 8
+# A worker commits each second, and all of it goes into today's partition.
+_EVENT_FILES = 400
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """A table, and when its files have become too many.
+
+    Attributes:
+        table: with its namespace.
+        day_of: the column that partitions it by day; None: no partitions.
+        files: so many more than when it was last looked at make it worth a look.
+        day_files: so many small files of a day are written together.
+    """
+
+    table: str
+    day_of: str | None
+    files: int
+    day_files: int
+
+
+def crowd_of_gold(model: Model) -> Crowd | None:
+    """A gold table; None if it is partitioned by something else than days."""
+    if model.partition not in (None, "day(event_time)"):
+        return None
+    return Crowd(f"gold.{model.table}", "event_time" if model.partition else None, _GOLD_FILES, _GOLD_DAY_FILES)
+
+
+def crowds_of(source: str) -> list[Crowd]:
+    """Silver and bronze of a source."""
+    return [Crowd(f"{layer}.{source}", "ingested_at", _EVENT_FILES, _EVENT_FILES) for layer in ("silver", "bronze")]
 
 
 class Upkeep:
@@ -25,46 +54,47 @@ class Upkeep:
 
     def __init__(self, engine: Engine, files: Callable[[str], int]) -> None:
         """Args:
-        files: how many files, those of deletions included, a gold table has.
+        files: how many files, those of deletions included, a table has; 0 if there is no such table.
         """
         self._engine = engine
         self._files = files
         self._known: dict[str, int] = {}
 
-    def write_together(self, model: Model) -> bool:
-        """Rewrite what lies in too many files: days of a fact, the worst first, or a dimension. Gives whether it did.
+    def write_together(self, crowd: Crowd) -> bool:
+        """Rewrite what lies in too many files: days, the worst first, or a whole table. Gives whether it did.
 
         Raises:
             Retry: Trino does not answer.
             LakehouseError: it refuses.
         """
-        files = self._files(model.table)
-        self._known[model.table] = min(self._known.get(model.table, 0), files)
-        if files - self._known[model.table] <= _TABLE_FILES or model.partition not in (None, _BY_DAY):
+        files = self._files(crowd.table)
+        self._known[crowd.table] = min(self._known.get(crowd.table, 0), files)
+        if files - self._known[crowd.table] <= crowd.files:
             return False
-        days = self._crowded_days(model) if model.partition else []
-        crowded = bool(days) or not model.partition
+        days = self._crowded_days(crowd, crowd.day_of) if crowd.day_of else []
+        crowded = bool(days) or crowd.day_of is None
         if crowded:
-            where = f" where {_within(days)}" if days else ""
+            where = f" where {_within(crowd.day_of, days)}" if crowd.day_of else ""
             small = f"optimize(file_size_threshold => '{_SMALL_MB}MB')"
-            self._engine.run(f"alter table {gold(model.table)} execute {small}{where}")
+            self._engine.run(f"alter table iceberg.{crowd.table} execute {small}{where}")
         if len(days) < _DAYS:
-            self._known[model.table] = self._files(model.table)
+            self._known[crowd.table] = self._files(crowd.table)
         return crowded
 
-    def _crowded_days(self, model: Model) -> list[date]:
-        files = gold(f'"{model.table}$files"')
-        day = f"partition.{_DAY_COLUMN}_day"
+    def _crowded_days(self, crowd: Crowd, day_of: str) -> list[date]:
+        namespace, _, name = crowd.table.partition(".")
+        day = f"partition.{day_of}_day"
         rows = self._engine.run(
-            f"select {day} from {files} where {day} is not null and file_size_in_bytes < {_SMALL_MB << 20}"
-            f" group by 1 having count(*) > {_DAY_FILES} order by count(*) desc limit {_DAYS}"
+            f'select {day} from iceberg.{namespace}."{name}$files"'
+            f" where {day} is not null and file_size_in_bytes < {_SMALL_MB << 20}"
+            f" group by 1 having count(*) > {crowd.day_files} order by count(*) desc limit {_DAYS}"
         )
         return [row[0] for row in rows]
 
 
-def _within(days: list[date]) -> str:
+def _within(day_of: str, days: list[date]) -> str:
     """A predicate of whole days (UTC), which the partitions fulfil by themselves."""
     return " or ".join(
-        f"{_DAY_COLUMN} >= timestamp '{day} 00:00:00 UTC' and {_DAY_COLUMN} < timestamp '{day + timedelta(1)} 00:00:00 UTC'"
+        f"{day_of} >= timestamp '{day} 00:00:00 UTC' and {day_of} < timestamp '{day + timedelta(1)} 00:00:00 UTC'"
         for day in days
     )

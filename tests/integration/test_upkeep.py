@@ -6,9 +6,15 @@ from typing import Any
 
 import pytest
 
+from bench.commits import a_batch
+from catalog import client
+from catalog.fenced import FencedTable
+from catalog.offsets import PartitionId
+from catalog.schemas import LINEAGE
+from lakehouse.deadline import Deadline
 from lakehouse.gold.engine import Engine
 from lakehouse.gold.models import Model, gold, models
-from lakehouse.gold.upkeep import Upkeep
+from lakehouse.gold.upkeep import Upkeep, crowd_of_gold, crowds_of
 from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
@@ -45,10 +51,30 @@ def test_crowded_days_are_written_together_and_keep_their_rows(fact: Model, trin
     before, files = trino(rows), files_of(trino, fact)
     assert {day: len(paths) for day, paths in files.items()} == {CROWDED[0]: 11, QUIET: 2, CROWDED[1]: 10}
     upkeep = Upkeep(Engine(settings(), source="lakehouse-test"), lambda table: 100)
-    assert upkeep.write_together(fact)
+    crowd = crowd_of_gold(fact)
+    assert crowd is not None
+    assert upkeep.write_together(crowd)
     after = files_of(trino, fact)
     assert [len(after[day]) for day in CROWDED] == [1, 1]
     assert after[QUIET] == files[QUIET], "a day with few files is left alone"
     assert trino(rows) == before
     assert len(before) == 21
-    assert not upkeep.write_together(fact), "no file has come since"
+    assert not upkeep.write_together(crowd), "no file has come since"
+
+
+def test_small_files_of_events_are_written_together_and_workers_go_on(stack: dict[str, str], trino: Query) -> None:
+    place, name = PartitionId("topic-of-the-upkeep-test", 0), "silver.test_upkeep"
+    catalog = client.connect(settings())
+    table = FencedTable.ensure(catalog, name, LINEAGE, "a test's")
+    for first in range(0, 5000, 1000):
+        table.append([a_batch(place, first)], Deadline.after(20))
+    upkeep = Upkeep(Engine(settings(), source="lakehouse-test"), lambda table: 100)
+    assert upkeep.write_together(replace(crowds_of("test_upkeep")[0], files=4, day_files=4))
+    assert trino('select count(*) as n from silver."test_upkeep$files"')[0]["n"] == 1
+    assert table.positions().next == {place: 5000}
+    table.append([a_batch(place, 5000)], Deadline.after(20))
+    rows = trino(
+        f"select count(distinct kafka_offset) as offsets, count(*) as n, max(kafka_offset) as last from {name}"
+    )
+    assert rows == [{"offsets": 6000, "n": 6000, "last": 5999}]
+    catalog.drop_table(name)
