@@ -62,7 +62,8 @@ def accepted_records(table: Table, columns: list[str]) -> pl.DataFrame:
 def _read(table: Table, condition: str, rows: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
     """Columns of the rows that meet a condition, which is given in PyIceberg's words and in those of Polars.
 
-    What Polars can't read as it stands is left to PyIceberg: files with deletes beside them, or of an older schema.
+    What Polars can't read as it stands is left to PyIceberg: files with deletes beside them, or of an older schema; and where
+    Polars does not reach S3, PyIceberg says whether anybody does.
     """
     scan = table.scan(condition, selected_fields=tuple(columns))
     files = list(scan.plan_files())
@@ -79,7 +80,7 @@ def _read(table: Table, condition: str, rows: pl.Expr, columns: Sequence[str]) -
                 .select(columns)
                 .collect()
             )
-        except pl.exceptions.PolarsError as error:
+        except (pl.exceptions.PolarsError, OSError) as error:
             log.info("%s is read by PyIceberg: %s", ".".join(table.name()), error)
     return pl.DataFrame(pl.from_arrow(scan.to_arrow()))
 
@@ -88,4 +89,4 @@ def _storage(table: Table) -> dict[str, Any]:
     """How Polars reaches the table's files: by what the catalog said of its storage."""
     given = table.io.properties
     known = {ours: str(given[theirs]) for theirs, ours in _STORAGE.items() if theirs in given}
-    return {**known, "aws_allow_http": "true", "max_retries": 2}
+    return {**known, "aws_allow_http": "true", "aws_virtual_hosted_style_request": "false", "max_retries": 2}

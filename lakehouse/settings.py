@@ -44,10 +44,6 @@ class Settings(BaseSettings):
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers")
     kafka_partitions: int = Field(4, ge=1, description="partitions of a topic that we create")
     consumer_group: str = Field("lakehouse", description="Kafka consumer group of the workers")
-    worker_instance: str = Field(
-        "",
-        description="name that keeps a restarted worker's partitions for it, another one for each; `up` gives its own",
-    )
     topics: dict[str, str] = Field({}, description='renamed topics, e.g. {"calls": "CALL_TOPIC"}')
     publish_wait_s: int = Field(
         60, ge=1, description="seconds after which a message that Kafka does not take is given up"

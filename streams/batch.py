@@ -1,5 +1,6 @@
 """Messages of one partition as columns, as they come from Kafka."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -99,3 +100,13 @@ class RawBatch:
             self.log_start,
             self.end,
         )
+
+
+def take_joinable(pending: deque[RawBatch], limit_bytes: int) -> list[RawBatch]:
+    """Take the first batch, with those that follow on it and may be one with it."""
+    taken = [pending.popleft()]
+    nbytes = taken[0].nbytes
+    while pending and taken[-1].followed_by(pending[0]) and nbytes + pending[0].nbytes <= limit_bytes:
+        taken.append(pending.popleft())
+        nbytes += taken[-1].nbytes
+    return taken

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupState,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -128,19 +127,6 @@ class Topics:
         for name, place in _assigned(told):
             found[name].append(f"{place.topic}[{place.partition}]")
         return {name: sorted(places) for name, places in found.items()}
-
-    def unread(self, group: str, topics: Iterable[str]) -> list[str]:
-        """The partitions, as `topic[partition]`, that no member of a consumer group has; none while these are being given out.
-
-        Raises:
-            Retry: Kafka does not answer.
-        """
-        there = self.partitions(topics)
-        told = self._described(group)
-        if told is None or told.state != ConsumerGroupState.STABLE:
-            return []
-        read = {(place.topic, place.partition) for _, place in _assigned(told)}
-        return [f"{t}[{p.partition}]" for t, own in there.items() for p in own if (t, p.partition) not in read]
 
     def _described(self, group: str) -> Any:
         """Confluent's `ConsumerGroupDescription`; None if there is no such group."""

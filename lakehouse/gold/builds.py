@@ -182,7 +182,8 @@ class Builds:
 
 def _shortened(records: Records) -> Records:
     """What is kept of old builds: of the newest hundred everything, of the newest thousand what was done, and for ever those in
-    which a check found something wrong. Plans and watermarks are most of a record, and only copies that lag need old ones.
+    which a check found something wrong, and those that made tables anew, which settles it. Plans and watermarks are most of a
+    record, and only copies that lag need old ones.
     """
     complete = sorted((r for r in records if r["state"] == "complete"), key=lambda r: int(r["build_id"]))
     newest = complete[-1]["build_id"] if complete else 0
@@ -192,7 +193,7 @@ def _shortened(records: Records) -> Records:
     kept = []
     for record in records:
         number = record["build_id"]
-        if number <= newest - _BUILDS_KEPT and number not in wrong:
+        if number <= newest - _BUILDS_KEPT and number not in wrong and not record["full"]:
             continue
         if number <= newest - _BUILDS_KEPT_WHOLE:
             record = dict(record)

@@ -3,6 +3,7 @@
 Rows stay as they are, so that nothing that goes by offsets or builds notices. It runs between two builds.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,6 +19,10 @@ _DAYS = 10
 _GOLD_FILES, _GOLD_DAY_FILES = 16, 8
 # A worker commits each second, and all of it goes into today's partition.
 _EVENT_FILES = 400
+# A statement that takes minutes loses its race with the expiry of the snapshot that it began with, and builds wait for it.
+_EVENT_FILES_AT_MOST = 4_000
+# So long a table is left alone whose files could not be written together.
+_PAUSE_S = 3600.0
 
 
 @dataclass(frozen=True)
@@ -28,13 +33,17 @@ class Crowd:
         table: with its namespace.
         day_of: the column that partitions it by day; None: no partitions.
         files: so many more than when it was last looked at make it worth a look.
-        day_files: so many small files of a day are written together.
+        day_files: more small files of a day than these are written together.
+        days: so many at a time.
+        day_files_at_most: a day with more is left to a person.
     """
 
     table: str
     day_of: str | None
     files: int
     day_files: int
+    days: int = _DAYS
+    day_files_at_most: int = 1_000_000
 
 
 def crowd_of_gold(model: Model) -> Crowd | None:
@@ -46,7 +55,8 @@ def crowd_of_gold(model: Model) -> Crowd | None:
 
 def crowds_of(source: str) -> list[Crowd]:
     """Silver and bronze of a source."""
-    return [Crowd(f"{layer}.{source}", "ingested_at", _EVENT_FILES, _EVENT_FILES) for layer in ("silver", "bronze")]
+    layers = ("silver", "bronze")
+    return [Crowd(f"{n}.{source}", "ingested_at", _EVENT_FILES, _EVENT_FILES, 1, _EVENT_FILES_AT_MOST) for n in layers]
 
 
 class Upkeep:
@@ -59,6 +69,7 @@ class Upkeep:
         self._engine = engine
         self._files = files
         self._known: dict[str, int] = {}
+        self._failed_s: dict[str, float] = {}
 
     def write_together(self, crowd: Crowd) -> bool:
         """Rewrite what lies in too many files: days, the worst first, or a whole table. Gives whether it did.
@@ -67,6 +78,8 @@ class Upkeep:
             Retry: Trino does not answer.
             LakehouseError: it refuses.
         """
+        if time.monotonic() - self._failed_s.get(crowd.table, -_PAUSE_S) < _PAUSE_S:
+            return False
         files = self._files(crowd.table)
         self._known[crowd.table] = min(self._known.get(crowd.table, 0), files)
         if files - self._known[crowd.table] <= crowd.files:
@@ -76,8 +89,10 @@ class Upkeep:
         if crowded:
             where = f" where {_within(crowd.day_of, days)}" if crowd.day_of else ""
             small = f"optimize(file_size_threshold => '{_SMALL_MB}MB')"
+            self._failed_s[crowd.table] = time.monotonic()
             self._engine.run(f"alter table iceberg.{crowd.table} execute {small}{where}")
-        if len(days) < _DAYS:
+            del self._failed_s[crowd.table]
+        if len(days) < crowd.days:
             self._known[crowd.table] = self._files(crowd.table)
         return crowded
 
@@ -87,7 +102,8 @@ class Upkeep:
         rows = self._engine.run(
             f'select {day} from iceberg.{namespace}."{name}$files"'
             f" where {day} is not null and file_size_in_bytes < {_SMALL_MB << 20}"
-            f" group by 1 having count(*) > {crowd.day_files} order by count(*) desc limit {_DAYS}"
+            f" group by 1 having count(*) > {crowd.day_files} and count(*) <= {crowd.day_files_at_most}"
+            f" order by count(*) desc limit {crowd.days}"
         )
         return [row[0] for row in rows]
 

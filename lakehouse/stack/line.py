@@ -3,15 +3,12 @@
 import os
 import sys
 import time
-import uuid
 from pathlib import Path
 
 from lakehouse.stack.server import Server, Site, ask, is_local
 
 # A process that fails at its first lines (an import, a setting) is dead by then; Python and Faust load for 3 s.
 _SETTLED_AFTER_S = 4.0
-# Workers of two stacks on one Kafka must not take each other's place, so their names are those of this run of one.
-_RUN = uuid.uuid4().hex[:8]
 
 
 class LineProcess(Server):
@@ -61,9 +58,8 @@ class Worker(LineProcess):
         return worker_command(self.site.folder_of("faust") / str(self.number))
 
     def environment(self) -> dict[str, str]:
-        """Its number, and the name under which Kafka keeps its partitions while it is started again."""
-        mine = {"LAKEHOUSE_WORKER": str(self.number), "LAKEHOUSE_WORKER_INSTANCE": f"{_RUN}-{self.number}"}
-        return {**super().environment(), **mine}
+        """Its number."""
+        return {**super().environment(), "LAKEHOUSE_WORKER": str(self.number)}
 
 
 class Orchestrator(LineProcess):

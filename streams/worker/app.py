@@ -49,8 +49,6 @@ app = LakehouseApp(
     settings().consumer_group,
     broker=f"kafka://{settings().kafka_bootstrap.replace(',', ';kafka://')}",
     broker_client_id=f"lakehouse-worker-{os.environ.get('LAKEHOUSE_WORKER', '0')}",
-    # A restarted worker gets the partitions of the killed one at once, and the others are not stopped (KIP-345).
-    consumer_group_instance_id=settings().worker_instance or None,
     store="memory://",
     topic_disable_leader=True,
     topic_allow_declare=False,

@@ -22,7 +22,7 @@ from lakehouse.deadline import Deadline
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 from streams import bronze, silver
-from streams.batch import RawBatch
+from streams.batch import RawBatch, take_joinable
 from streams.contract import Contract
 from streams.line import Flushed, Line
 from streams.references import References
@@ -207,7 +207,7 @@ class Assignments:
         """Turn what waits of a partition into rows, as few batches as possible, until nothing waits."""
         try:
             while self._pending[tp]:
-                await self._make_rows(tp, _next_of(self._pending[tp]))
+                await self._make_rows(tp, take_joinable(self._pending[tp], _JOINED_BYTES))
         finally:
             del self._making[tp]
 
@@ -312,7 +312,6 @@ class Assignments:
         while True:
             await asyncio.sleep(_WATCH_S)
             await self._same_topics()
-            await self._all_read()
             if time.monotonic() - self._compared_s >= _COMPARE_S:
                 self._compared_s = time.monotonic()
                 await self._same_tables()
@@ -338,20 +337,6 @@ class Assignments:
             if behind:
                 log.warning("%s: a table was rolled back; %d partitions are read again", name, len(behind))
                 await self._assign_again(behind)
-
-    async def _all_read(self) -> None:
-        """Have partitions that came since given out. A group's leader sees to it, but started again it does not know its part.
-
-        aiokafka speaks JoinGroup version 5; who leads is told since version 9 (KIP-814).
-        """
-        asked = partial(self._topics.unread, self._settings.consumer_group, list(self._source_of))
-        try:
-            unread = await asyncio.get_running_loop().run_in_executor(self._commits, asked)
-        except LakehouseError:
-            return
-        if unread:
-            log.warning("nobody reads %s: partitions are given out again", ", ".join(unread))
-            await self.consumer._thread.rejoin()
 
     async def _same_topics(self) -> None:
         """End the process if a topic of ours was recreated: its offsets begin again, under another id."""
@@ -388,13 +373,3 @@ def _leave(why: str, code: int) -> None:
     log.error("this worker ends: %s", why)
     logging.shutdown()
     os._exit(code)
-
-
-def _next_of(pending: deque[RawBatch]) -> list[RawBatch]:
-    """Take the first batch, with those that follow on it and may be one with it."""
-    taken = [pending.popleft()]
-    nbytes = taken[0].nbytes
-    while pending and taken[-1].followed_by(pending[0]) and nbytes + pending[0].nbytes <= _JOINED_BYTES:
-        taken.append(pending.popleft())
-        nbytes += taken[-1].nbytes
-    return taken

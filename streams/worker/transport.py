@@ -1,11 +1,13 @@
 """Faust's Kafka transport, handing over one batch a partition and fetch instead of one message at a time."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import aiokafka
 import numpy as np
 import pyarrow as pa
+from aiokafka.errors import IllegalStateError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -41,10 +43,6 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             return False
         return True
 
-    async def rejoin(self) -> None:
-        """Join the group anew. Only if Kafka takes this member for the group's leader are partitions given out again."""
-        await self.call_thread(self._ensure_consumer()._coordinator.request_rejoin)
-
     def highwater(self, tp: TP) -> int:
         """The end of what can be read: the last stable offset."""
         return int(self._ensure_consumer().last_stable_offset(driver.ensure_aiokafka_TP(tp)) or 0)
@@ -58,7 +56,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     ) -> Mapping[Any, Any]:
         fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         if not self.consumer.flow_active:
-            return {}  # a rebalance is under way: positions are not ours before the next seek
+            # A rebalance is under way, or was until a moment ago: what is not handed over must be fetched again.
+            for tp, records in fetched.items():
+                with suppress(IllegalStateError, IndexError):
+                    consumer.seek(tp, records[0].offset)
+            return {}
+        generation = self.consumer.app.consumer_generation_id
         # From here to the end of the loop nothing else runs in this thread: records, positions and seeks belong together.
         made: dict[TP, dict[str, Any]] = {}
         for tp, first in list(self._read_from().items()):
@@ -71,7 +74,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             if begin < first:
                 raise LogWentBack(f"{tp.topic}[{tp.partition}] begins again at {begin}, before {first}")
             if end > first:
-                made[tp] = columns(records, first, end)
+                made[tp] = {**columns(records, first, end), "generation": generation}
                 self._read_from()[tp] = end
         for tp, batch in made.items():
             if not len(batch["offsets"]) or batch["offsets"][0] > batch["first"]:
@@ -131,7 +134,6 @@ class BatchConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """One message a partition whose value is a `RawBatch`."""
-        generation = self.app.consumer_generation_id
         try:
             fetched, _ = await self._wait_next_records(timeout)
         except LogWentBack as error:
@@ -141,6 +143,8 @@ class BatchConsumer(driver.Consumer):
             return
         made: Any  # what `columns` made, where Faust has lists of records
         for tp, made in fetched.items():
+            # Of when they were fetched, not of when they were asked for: a rebalance can be shorter than the wait.
+            generation = made.pop("generation")
             partition = self.app.assignments.partition_id(tp)
             if partition is None:
                 continue

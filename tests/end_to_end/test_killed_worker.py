@@ -9,11 +9,6 @@ import time
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
-from confluent_kafka.cimpl import NewPartitions
-
-from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
 
@@ -58,22 +53,3 @@ def test_a_worker_killed_twice_leaves_every_offset_once(lakehouse: Any, settled:
             f" from {table} group by kafka_topic_id, kafka_partition"
         ):
             assert row["rows"] == row["offsets"] == row["stands"], (table, row)
-
-
-def test_a_worker_that_was_killed_reads_partitions_that_came_meanwhile(lakehouse: Any, settled: Any) -> None:
-    """Started again it has its former place in the group, but does not know that it leads it (KIP-814)."""
-    before, topic = settled()["sources"]["support"], settings().topic("support")
-    kafka = {"bootstrap.servers": settings().kafka_bootstrap}
-    admin = AdminClient(kafka)
-    count = len(admin.list_topics(topic, timeout=10).topics[topic].partitions)
-    os.kill(_worker_pid(lakehouse), signal.SIGKILL)
-    admin.create_partitions([NewPartitions(topic, count + 1)])[topic].result()
-    producer = Producer({**kafka, "topic.metadata.refresh.interval.ms": 500})
-    while len(producer.list_topics(topic, timeout=10).topics[topic].partitions) == count:
-        time.sleep(0.2)
-    for _ in range(10):
-        producer.produce(topic, b"not JSON", partition=count)
-    assert producer.flush(30) == 0
-    after = settled()["sources"]["support"]
-    assert after["produced"] - before["produced"] == after["rejected"] - before["rejected"] == 10
-    assert after["bronze"] == after["produced"]

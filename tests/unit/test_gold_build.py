@@ -9,7 +9,7 @@ from catalog.offsets import PartitionId, Positions, between
 from catalog.snapshots import TableState
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold.build import GoldBuilder
-from lakehouse.gold.builds import Builds, TableResult, _shortened
+from lakehouse.gold.builds import Builds, TableResult, _shortened, unsettled
 from lakehouse.gold.intervals import Interval
 from lakehouse.settings import Settings
 
@@ -227,13 +227,14 @@ def test_old_builds_are_shortened_and_those_with_failed_checks_stay() -> None:
     builds = Builds(ledger)  # type: ignore[arg-type]
     interval = Interval("calls", 1, {}, {P: 5})
     for number in range(1, 1201):
-        build = builds.record_plan(number, {"fact_calls": {"calls": interval}})
+        build = builds.record_plan(number, {"fact_calls": {"calls": interval}}, full=number == 8)
         build.results = {"fact_calls": TableResult(failed_checks=["wrong"] if number == 7 else [])}
         build.watermarks = {"fact_calls": {"calls": (1, {P: 5})}}
         builds.record_complete(build)
     ledger.rows = _shortened(ledger.rows)
     kept = {b.build_id: b for b in Builds(ledger).read()}  # type: ignore[arg-type]
-    assert sorted(kept) == [7, *range(201, 1201)]
+    assert sorted(kept) == [7, 8, *range(201, 1201)]
+    assert unsettled(list(kept.values())) == []
     assert kept[7].results == {"fact_calls": TableResult(failed_checks=["wrong"])}
     assert (kept[1100].watermarks, kept[1101].watermarks) == ({}, {"fact_calls": {"calls": (1, {P: 5})}})
     assert set(kept[300].plan) == {"fact_calls"}
