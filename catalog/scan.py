@@ -37,16 +37,10 @@ def last_accepted(table: Table, partition: PartitionId, before: int, count: int)
     while True:
         first = max(0, before - step)
         condition = (
-            f"kafka_topic_id == '{partition.topic_id}' and kafka_partition == {partition.partition}"
-            f" and is_rejected == false and kafka_offset >= {first} and kafka_offset < {before}"
+            f"kafka_topic_id = '{partition.topic_id}' and kafka_partition = {partition.partition}"
+            f" and is_rejected = false and kafka_offset >= {first} and kafka_offset < {before}"
         )
-        rows = (
-            (pl.col("kafka_topic_id") == partition.topic_id)
-            & (pl.col("kafka_partition") == partition.partition)
-            & ~pl.col("is_rejected")
-            & pl.col("kafka_offset").is_between(first, before, closed="left")
-        )
-        found = _read(table, condition, rows, ("event_id", "kafka_timestamp", "kafka_offset"))
+        found = _read(table, condition, ("event_id", "kafka_timestamp", "kafka_offset"))
         if len(found) >= count or first == 0:
             return found.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
         step *= 4
@@ -55,12 +49,12 @@ def last_accepted(table: Table, partition: PartitionId, before: int, count: int)
 def accepted_records(table: Table, columns: list[str]) -> pl.DataFrame:
     """All accepted rows of a reference table in arrival order."""
     order = ["kafka_timestamp", "kafka_partition", "kafka_offset"]
-    found = _read(table, "is_rejected == false", ~pl.col("is_rejected"), (*columns, *order))
+    found = _read(table, "is_rejected = false", (*columns, *order))
     return found.sort(order).select(columns)
 
 
-def _read(table: Table, condition: str, rows: pl.Expr, columns: Sequence[str]) -> pl.DataFrame:
-    """Columns of the rows that meet a condition, which is given in PyIceberg's words and in those of Polars.
+def _read(table: Table, condition: str, columns: Sequence[str]) -> pl.DataFrame:
+    """Columns of the rows that meet a condition, in words that PyIceberg and Polars both read.
 
     What Polars can't read as it stands is left to PyIceberg: files with deletes beside them, or of an older schema; and where
     Polars does not reach S3, PyIceberg says whether anybody does.
@@ -76,7 +70,7 @@ def _read(table: Table, condition: str, rows: pl.Expr, columns: Sequence[str]) -
                     extra_columns="ignore",
                     storage_options=_storage(table),
                 )
-                .filter(rows)
+                .filter(pl.sql_expr(condition))
                 .select(columns)
                 .collect()
             )

@@ -1,16 +1,9 @@
 """Kafka topics from the outside: creating them, their ids, where their logs begin and end."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
-from confluent_kafka import (
-    IsolationLevel,
-    KafkaError,
-    KafkaException,
-    TopicCollection,
-    TopicPartition,
-)
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
@@ -122,30 +115,20 @@ class Topics:
         Raises:
             Retry: Kafka does not answer.
         """
-        told = self._described(group)
-        found: dict[str, list[str]] = {member.client_id: [] for member in told.members} if told is not None else {}
-        for name, place in _assigned(told):
-            found[name].append(f"{place.topic}[{place.partition}]")
-        return {name: sorted(places) for name, places in found.items()}
-
-    def _described(self, group: str) -> Any:
-        """Confluent's `ConsumerGroupDescription`; None if there is no such group."""
         try:
-            return self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group].result()
+            told = self._admin.describe_consumer_groups([group], request_timeout=_ANSWER_S)[group].result()
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return None
+                return {}
             raise self._unreachable(error) from None
+        found: dict[str, list[str]] = {}
+        for member in told.members:  # several may have one client id
+            places = member.assignment.topic_partitions if member.assignment else ()
+            found.setdefault(member.client_id, []).extend(f"{tp.topic}[{tp.partition}]" for tp in places)
+        return {name: sorted(places) for name, places in found.items()}
 
     def _unreachable(self, error: KafkaException) -> Retry:
         return Retry(
             f"Kafka does not answer at {self._settings.kafka_bootstrap} ({error.args[0].str()}). "
             "Start it with `lakehouse up`, or set LAKEHOUSE_KAFKA_BOOTSTRAP."
         )
-
-
-def _assigned(told: Any) -> Iterator[tuple[str, TopicPartition]]:
-    """Client id and partition, for each partition that a member has."""
-    for member in told.members if told is not None else ():
-        for place in member.assignment.topic_partitions if member.assignment else ():
-            yield member.client_id, place

@@ -312,9 +312,7 @@ class Assignments:
         while True:
             await asyncio.sleep(_WATCH_S)
             await self._same_topics()
-            if time.monotonic() - self._compared_s >= _COMPARE_S:
-                self._compared_s = time.monotonic()
-                await self._same_tables()
+            await self._same_tables()
             for tp, partition in list(self._ids.items()):
                 wanted = self._lines[self._source_of[tp.topic]].wanted(partition)
                 position, since = self._moved.get(tp, (-1, time.monotonic()))
@@ -327,6 +325,9 @@ class Assignments:
 
     async def _same_tables(self) -> None:
         """Read again what is gone from a table that was rolled back; partitions without new messages would not notice."""
+        if time.monotonic() - self._compared_s < _COMPARE_S:
+            return
+        self._compared_s = time.monotonic()
         loop = asyncio.get_running_loop()
         for name, line in self._lines.items():
             try:

@@ -44,7 +44,10 @@ def accepted(first: int, before: int) -> list[int]:
     return [n for n in range(first, before) if n % 2 == 1 and n % 10 != 1]
 
 
-def test_the_last_accepted_events_are_found_in_order_whoever_wrote_them(table: Callable[[str], Any]) -> None:
+def test_the_last_accepted_events_are_found_in_order_whoever_wrote_them(
+    table: Callable[[str], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
     table(f"alter table {NAME} add column a_later_one varchar")
     table(ROWS.format(name=NAME, first=100))
     assert read(200, 1000) == accepted(0, 200)
@@ -52,6 +55,7 @@ def test_the_last_accepted_events_are_found_in_order_whoever_wrote_them(table: C
     assert read(151, 30) == accepted(0, 151)[-30:]
     table(f"alter table {NAME} execute optimize")
     assert read(200, 30) == accepted(0, 200)[-30:]
+    assert "read by PyIceberg" not in caplog.text
 
 
 def test_rows_that_an_operator_deleted_are_not_found(table: Callable[[str], Any]) -> None:
