@@ -1,7 +1,7 @@
 """One table behind the fence: where it stands, appending to it, reading back what state needs."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 from pyiceberg.catalog.rest import RestCatalog
@@ -58,10 +58,12 @@ class FencedTable:
         """See `append_fenced`."""
         return append_fenced(self._table, batches, deadline, self._turns)
 
-    def last_accepted(self, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
+    def last_accepted(
+        self, before: Mapping[PartitionId, int], count: int
+    ) -> Iterator[tuple[PartitionId, pl.DataFrame]]:
         """See `scan.last_accepted`."""
         with answering(self.name):
-            return scan.last_accepted(self._now(), partition, before, count)
+            yield from scan.last_accepted(self._now(), before, count)
 
     def accepted_records(self, columns: list[str]) -> pl.DataFrame:
         """See `scan.accepted_records`."""

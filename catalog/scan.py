@@ -5,7 +5,9 @@ worker that starts must not wait for that. So PyIceberg says which files there a
 """
 
 import logging
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import polars as pl
@@ -14,6 +16,9 @@ from pyiceberg.table import Table
 from catalog.offsets import PartitionId
 
 log = logging.getLogger(__name__)
+# Some 100 bytes each until they are taken in.
+_ROWS_AT_ONCE = 4_000_000
+_READ_S = 60.0
 # Between the names of Iceberg's properties and those of Polars.
 _STORAGE = {
     "s3.endpoint": "aws_endpoint_url",
@@ -24,26 +29,60 @@ _STORAGE = {
 }
 
 
-def last_accepted(table: Table, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
-    """The last accepted events of a partition, in offset order: `event_id`, `kafka_timestamp`.
+def last_accepted(
+    table: Table, before: Mapping[PartitionId, int], count: int
+) -> Iterator[tuple[PartitionId, pl.DataFrame]]:
+    """The last accepted events of each partition, in offset order: `event_id`, `kafka_timestamp`.
 
-    Reads back in growing steps, so that a partition that accepts most events costs little more than the window itself.
+    Looks at a table's files once for as many partitions as memory allows, since each file has rows of most. Reads back in
+    growing steps, so that a partition that accepts most events costs little more than the window itself.
 
     Args:
-        before: the offset that the window ends at (exclusive).
-        count: how many to find at most.
+        before: the offset that each partition's window ends at (exclusive).
+        count: how many to find at most for each.
     """
-    step = count + count // 10
-    while True:
-        first = max(0, before - step)
-        condition = (
-            f"kafka_topic_id = '{partition.topic_id}' and kafka_partition = {partition.partition}"
-            f" and is_rejected = false and kafka_offset >= {first} and kafka_offset < {before}"
-        )
-        found = _read(table, condition, ("event_id", "kafka_timestamp", "kafka_offset"))
-        if len(found) >= count or first == 0:
-            return found.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
+    step, missing = count + count // 10, dict(before)
+    while missing:
+        for together in _portions({p: (max(0, end - step), end) for p, end in missing.items()}):
+            found = _read_ranges(table, together)
+            for partition, (first, _) in together.items():
+                own = found.filter(_is_of(partition))
+                if len(own) >= count or first == 0:
+                    del missing[partition]
+                    yield partition, own.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
         step *= 4
+
+
+_Range = tuple[int, int]
+
+
+def _portions(ranges: Mapping[PartitionId, _Range]) -> Iterator[dict[PartitionId, _Range]]:
+    """Ranges of offsets that are read together: as many as have few enough rows, or one."""
+    together: dict[PartitionId, _Range] = {}
+    rows = 0
+    for partition, (first, end) in ranges.items():
+        if together and rows + end - first > _ROWS_AT_ONCE:
+            yield together
+            together, rows = {}, 0
+        together[partition] = (first, end)
+        rows += end - first
+    if together:
+        yield together
+
+
+def _read_ranges(table: Table, ranges: Mapping[PartitionId, _Range]) -> pl.DataFrame:
+    """The accepted events within ranges of offsets, with their places."""
+    places = " or ".join(
+        f"(kafka_topic_id = '{p.topic_id}' and kafka_partition = {p.partition}"
+        f" and kafka_offset >= {first} and kafka_offset < {end})"
+        for p, (first, end) in ranges.items()
+    )
+    columns = ("event_id", "kafka_timestamp", "kafka_topic_id", "kafka_partition", "kafka_offset")
+    return _read(table, f"is_rejected = false and ({places})", columns)
+
+
+def _is_of(partition: PartitionId) -> pl.Expr:
+    return (pl.col("kafka_topic_id") == partition.topic_id) & (pl.col("kafka_partition") == partition.partition)
 
 
 def accepted_records(table: Table, columns: list[str]) -> pl.DataFrame:
@@ -63,20 +102,31 @@ def _read(table: Table, condition: str, columns: Sequence[str]) -> pl.DataFrame:
     files = list(scan.plan_files())
     if files and not any(file.delete_files for file in files):
         try:
-            return (
-                pl.scan_parquet(
-                    [file.file.file_path for file in files],
-                    glob=False,
-                    extra_columns="ignore",
-                    storage_options=_storage(table),
-                )
-                .filter(pl.sql_expr(condition))
-                .select(columns)
-                .collect()
-            )
+            paths = [file.file.file_path for file in files]
+            rows = pl.scan_parquet(paths, glob=False, extra_columns="ignore", storage_options=_storage(table))
+            return _collected(rows.filter(pl.sql_expr(condition)).select(columns))
         except (pl.exceptions.PolarsError, OSError) as error:
-            log.info("%s is read by PyIceberg: %s", ".".join(table.name()), error)
+            why = error or f"Polars got no answer within {_READ_S:.0f} s"
+            log.info("%s is read by PyIceberg: %s", ".".join(table.name()), why)
     return pl.DataFrame(pl.from_arrow(scan.to_arrow()))
+
+
+def _collected(rows: pl.LazyFrame) -> pl.DataFrame:
+    """The rows, read in a thread that is given up where S3 does not answer: Polars sets no limit to that.
+
+    Raises:
+        TimeoutError: they were not there in time.
+    """
+    read: Future[pl.DataFrame] = Future()
+
+    def collect() -> None:
+        try:
+            read.set_result(rows.collect())
+        except BaseException as error:
+            read.set_exception(error)
+
+    threading.Thread(target=collect, name="reads back", daemon=True).start()
+    return read.result(_READ_S)
 
 
 def _storage(table: Table) -> dict[str, Any]:

@@ -49,11 +49,9 @@ def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
     outcome.count("messages of rubbish", count)
     for kind in ("sources", "references"):
         for source, account in after[kind].items():
-            arrived = account["produced"] - before[kind][source]["produced"]
-            if arrived != sent[source] or account["bronze"] != account["produced"]:
-                raise DrillFailed(
-                    f"{source}: {sent[source]} were sent, {arrived} arrived, bronze has {account['bronze']}"
-                )
+            arrived, kept = (account[what] - before[kind][source][what] for what in ("produced", "bronze"))
+            if not arrived == kept == sent[source]:
+                raise DrillFailed(f"{source}: {sent[source]} were sent, {arrived} arrived, bronze has {kept} of them")
     for source in contracts():
         rows = field.trino(f"select count(*) as n from silver.{source} where is_rejected and rejection_reason is null")
         if rows[0]["n"]:

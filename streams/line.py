@@ -1,11 +1,12 @@
 """The line from bytes to Iceberg for one source, driven by four verbs; Faust is one of its drivers.
 
 - `assign(partitions)`: these partitions are mine from now on; tells from which offsets to read.
-- `add(batch)`: turn messages into rows and hold them. Takes CPU time; asks a server only at a partition's first batch, to
-  rebuild its state.
+- `add(batch)`: turn messages into rows and hold them. Takes CPU time; asks a server only where `remember` was not called
+  before, to rebuild what is known of accepted events.
 - `flush(deadline)`: commit what is held; tells which offsets are safe. What could not be committed is dropped, the partition
   with it: it is named in the answer, must be assigned again, and is then read again from where the tables stand.
-- `discard(partitions)`: these are no longer mine; forget what is held of them.
+- `discard(partitions)`: these are no longer mine; forget what is held of them. What they accepted is kept until the next
+  assignment: a rebalance gives most partitions back to who had them.
 
 `add` may run in several threads, one at a time a partition; `flush` runs beside it, one at a time.
 """
@@ -14,17 +15,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import SimpleQueue
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import redis
 
 from catalog.commit import PartitionBatch
 from catalog.fenced import FencedTable
-from catalog.offsets import Gap, Offsets, PartitionId
+from catalog.offsets import Offsets, PartitionId
 from lakehouse.clock import Clock, now
 from lakehouse.deadline import Deadline
 from lakehouse.errors import CommitUnknown, Fenced, Retry
@@ -33,92 +33,11 @@ from streams import bronze
 from streams.batch import RawBatch
 from streams.contract import Contract
 from streams.duplicates import DuplicateWindow
-from streams.lineage import stamped
+from streams.held import Held, PartitionState, nothing_held
 from streams.references import References
 from streams.silver import SilverWriter
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Held:
-    """Rows of one partition on their way into one table.
-
-    Attributes:
-        first: the offset after what the table holds; where the next commit begins.
-        next: the offset after what is held.
-        start: where the partition begins, if the table did not know it when it was assigned.
-    """
-
-    first: int
-    next: int
-    start: int | None = None
-    rows: list[pa.Table] = field(default_factory=list)
-    gaps: list[Gap] = field(default_factory=list)
-
-    def is_beyond(self, stands: int | None) -> bool:
-        """Whether the table stands before what it is believed to hold; None: it does not know the partition."""
-        return self.first != self.start if stands is None else stands < self.first
-
-    def continued_by(self, batch: RawBatch) -> RawBatch | None:
-        """The part of a batch that continues what is held.
-
-        None if there is no such part: it is all here, or it was fetched before a seek and does not follow on.
-        """
-        return None if batch.next <= self.next or batch.first > self.next else batch.since(self.next)
-
-    def extend(self, batch: RawBatch, rows: pa.Table | None) -> None:
-        """Hold what continues it: its rows (None: it has no messages), and the offsets it skips as gaps."""
-        self.gaps.extend(_gaps(batch, self.next))
-        self.next = batch.next
-        if rows is not None:
-            self.rows.append(rows)
-
-    def take(self, partition: PartitionId, at: object) -> PartitionBatch | None:
-        """What is held as one batch to commit; from then on it holds nothing."""
-        if self.next == self.first:
-            return None
-        rows = stamped(pa.concat_tables(self.rows), at) if self.rows else pa.table({})  # type: ignore[arg-type]
-        batch = PartitionBatch(partition, self.first, self.next, rows, tuple(self.gaps), self.start)
-        self.first, self.rows, self.gaps = self.next, [], []
-        return batch
-
-
-def _nothing_held(stands: int | None, start: int) -> Held:
-    """The state of a partition at its assignment, by what the table says (None: it does not know it)."""
-    return Held(start, start, start) if stands is None else Held(stands, stands)
-
-
-def _gaps(batch: RawBatch, expected: int) -> list[Gap]:
-    """The ranges without an event from the expected offset on; lost as far as they lie before the log's beginning."""
-    before = np.concatenate(([expected - 1], batch.offsets))
-    after = np.concatenate((batch.offsets, [batch.next]))
-    begin = batch.log_start or 0
-    gaps = []
-    for i in np.flatnonzero(after - before > 1):
-        first, following = int(before[i]) + 1, int(after[i])
-        if first < begin:
-            gaps.append(Gap(first, min(begin, following), True))
-        if following > begin:
-            gaps.append(Gap(max(begin, first), following, False))
-    return gaps
-
-
-@dataclass
-class _Partition:
-    """The state of one assigned partition. The lock is held for moments: rows are made outside of it."""
-
-    silver: Held
-    bronze: Held | None
-    window: DuplicateWindow | None = None
-    nbytes: int = 0
-    bronze_nbytes: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @property
-    def wanted(self) -> int:
-        """The offset to read next, for whichever table is behind."""
-        return self.silver.next if self.bronze is None else min(self.silver.next, self.bronze.next)
 
 
 @dataclass(frozen=True)
@@ -164,9 +83,13 @@ class Line:
         self._references = references
         self._settings = settings
         self._clock = clock
-        self._partitions: dict[PartitionId, _Partition] = {}
+        self._partitions: dict[PartitionId, PartitionState] = {}
         self._writers: SimpleQueue[SilverWriter] = SimpleQueue()
         self._flushing = threading.Lock()
+        self._remembering = threading.Lock()
+        # Of partitions given up since the last assignment: what was accepted, and up to where. That follows from the topic
+        # alone, so it holds wherever a table stands there, and nowhere else.
+        self._kept: dict[PartitionId, tuple[int, DuplicateWindow]] = {}
         self._bronze_due_s = time.monotonic() + settings.bronze_interval_s
 
     @property
@@ -194,12 +117,18 @@ class Line:
         Raises:
             Retry: the catalog does not answer.
         """
+        kept_windows, self._kept = self._kept, {}
+        if not starts:
+            return {}
         stands = self._silver.positions().next
         stands_bronze = self._bronze.positions().next if self._bronze is not None else None
         read_from: Offsets = {}
         for partition, start in starts.items():
-            kept = None if stands_bronze is None else _nothing_held(stands_bronze.get(partition), start)
-            state = _Partition(_nothing_held(stands.get(partition), start), kept)
+            kept = None if stands_bronze is None else nothing_held(stands_bronze.get(partition), start)
+            state = PartitionState(nothing_held(stands.get(partition), start), kept)
+            at, window = kept_windows.get(partition, (None, None))
+            if at == state.silver.next:
+                state.window = window
             self._partitions[partition] = state
             read_from[partition] = state.wanted
         return read_from
@@ -207,7 +136,14 @@ class Line:
     def discard(self, partitions: Iterable[PartitionId]) -> None:
         """Forget partitions and what is held of them."""
         for partition in partitions:
-            self._partitions.pop(partition, None)
+            state = self._partitions.pop(partition, None)
+            if state is None or not state.making.acquire(blocking=False):
+                continue
+            try:
+                if state.window is not None:
+                    self._kept[partition] = (state.silver.next, state.window)
+            finally:
+                state.making.release()
 
     def add(self, batch: RawBatch) -> bool:
         """Turn a batch into rows. Parts that the tables hold already are cut off; unassigned partitions are ignored.
@@ -218,16 +154,25 @@ class Line:
         state = self._partitions.get(batch.partition)
         if state is None:
             return True
+        with state.making:
+            if self._partitions.get(batch.partition) is not state:
+                return True
+            return self._add(batch, state)
+
+    def _add(self, batch: RawBatch, state: PartitionState) -> bool:
         if batch.first > state.wanted:
             return False
         writer = self._writer()
         try:
             if state.window is None:
-                state.window = self._remembered(batch.partition, state.silver.next)
+                self.remember()
+            window = state.window
+            if window is None:
+                return True  # it was given up meanwhile
             fresh = state.silver.continued_by(batch)
             rows = None
             if fresh is not None and len(fresh):
-                rows = writer.rows(fresh, state.window, self._references.frames).rows
+                rows = writer.rows(fresh, window, self._references.frames).rows
             kept = state.bronze.continued_by(batch) if state.bronze is not None else None
         except BaseException:
             # The window may know events whose rows are not held: this partition must be read again.
@@ -254,12 +199,31 @@ class Line:
             return SilverWriter(self.contract, self._settings)
         return self._writers.get()
 
-    def _remembered(self, partition: PartitionId, before: int) -> DuplicateWindow:
-        window = DuplicateWindow(self._settings.duplicate_window_events, self._settings.duplicate_window_s)
-        if self.contract.is_event and before > 0:
-            accepted = self._silver.last_accepted(partition, before, self._settings.duplicate_window_events)
-            window.remember(accepted["event_id"], accepted["kafka_timestamp"])
-        return window
+    def remembers(self, partition: PartitionId) -> bool:
+        """Whether rows of a partition can be made without asking a server first."""
+        state = self._partitions.get(partition)
+        return state is None or state.window is not None
+
+    def remember(self) -> None:
+        """Read back what the assigned partitions accepted, for all of which that is not known, at once.
+
+        Raises:
+            Retry: the catalog or S3 does not answer.
+        """
+        with self._remembering:
+            unknown = {p: state for p, state in list(self._partitions.items()) if state.window is None}
+            before = {p: s.silver.next for p, s in unknown.items() if s.silver.next > 0 and self.contract.is_event}
+            for partition in unknown.keys() - before:
+                unknown[partition].window = self._window()
+            if not before:
+                return
+            for partition, accepted in self._silver.last_accepted(before, self._settings.duplicate_window_events):
+                window = self._window()
+                window.remember(accepted["event_id"], accepted["kafka_timestamp"])
+                unknown[partition].window = window
+
+    def _window(self) -> DuplicateWindow:
+        return DuplicateWindow(self._settings.duplicate_window_events, self._settings.duplicate_window_s)
 
     def flush(self, deadline: Deadline, bronze_too: bool = False) -> Flushed:
         """Commit what is held: silver always, bronze when its interval has passed or it is asked for.
@@ -289,9 +253,9 @@ class Line:
         held = sum(p.bronze_nbytes for p in self._partitions.values())
         return time.monotonic() >= self._bronze_due_s or held >= self._settings.commit_bytes
 
-    def _commit(self, table: FencedTable, held: Callable[[_Partition], Held | None], deadline: Deadline) -> Flushed:
+    def _commit(self, table: FencedTable, held: Callable[[PartitionState], Held | None], deadline: Deadline) -> Flushed:
         taken: list[PartitionBatch] = []
-        states: dict[PartitionId, _Partition] = {}
+        states: dict[PartitionId, PartitionState] = {}
         at = self._clock()
         for partition, state in list(self._partitions.items()):
             with state.lock:
@@ -322,7 +286,7 @@ class Line:
         reasons = tuple(f"{p.topic_id}[{p.partition}] of {self.contract.source} was taken over" for p in landed.fenced)
         return Flushed(landed.next, gone, reasons, landed.rows)
 
-    def _drop(self, partition: PartitionId, state: _Partition) -> bool:
+    def _drop(self, partition: PartitionId, state: PartitionState) -> bool:
         """Forget a partition, unless it was assigned anew since; whether it was still this one."""
         if self._partitions.get(partition) is not state:
             return False

@@ -1,12 +1,17 @@
 """SeaweedFS: S3, and the Iceberg REST catalog over a table bucket, in one process of the pip package's `weed`."""
 
+import os
 import shutil
 import sysconfig
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from lakehouse.errors import LakehouseError
-from lakehouse.stack.server import LOOPBACK, Server, ask, is_local
+from lakehouse.stack.server import LOOPBACK, Server, Site, ask, is_local
+
+_FULL = b"no space left on device"
+_ROOM_BYTES = 128 * 1024 * 1024
+_LOOKED_AT_BYTES = 1024 * 1024
 
 
 def weed() -> Path:
@@ -29,6 +34,12 @@ class SeaweedFS(Server):
     title = "S3 and catalog"
     port_names = ("s3", "catalog", "weed_master", "weed_volume", "weed_filer", "weed_admin")
 
+    def __init__(self, site: Site) -> None:
+        """Nothing is known of its log yet."""
+        super().__init__(site)
+        self._read_to = 0
+        self._had_room = self._stuck = False
+
     @property
     def external(self) -> bool:  # type: ignore[override]
         """Whether S3 or the catalog is somewhere else."""
@@ -37,6 +48,8 @@ class SeaweedFS(Server):
     def prepare(self) -> None:
         """Make the data folder."""
         (self.working_folder() / "data").mkdir(exist_ok=True)
+        self._said()
+        self._had_room = self._stuck = False
 
     @property
     def bucket(self) -> str:
@@ -65,7 +78,10 @@ class SeaweedFS(Server):
         }
 
     def healthy(self) -> bool:
-        """Whether a client gets a token and finds the table bucket, which is made last, a second after the ports."""
+        """Whether a client gets a token and finds the table bucket, which is made last, a second after the ports.
+
+        Not, if it still can't write after the disk was full.
+        """
         catalog = self.settings.catalog_url.rstrip("/")
         if self.external:  # another catalog may have other paths; this one is in the specification
             return ask(f"{catalog}/v1/config?{urlencode({'warehouse': self.settings.catalog_warehouse})}") is not None
@@ -78,4 +94,27 @@ class SeaweedFS(Server):
         if not token:
             return False
         headers = {"Authorization": f"Bearer {token.get('access_token')}"}
-        return ask(f"{catalog}/v1/{self.bucket}/namespaces", headers=headers) is not None
+        return ask(f"{catalog}/v1/{self.bucket}/namespaces", headers=headers) is not None and not self.stuck()
+
+    def stuck(self) -> bool:
+        """Whether it says that the disk is full, though there is room: asked every few seconds.
+
+        The filer keeps names in LevelDB (goleveldb), which after a write that failed refuses all others until it is opened
+        again: a full disk would otherwise stop all commits for good.
+        """
+        has_room = shutil.disk_usage(self.site.folder).free > _ROOM_BYTES
+        self._stuck |= _FULL in self._said() and has_room and self._had_room
+        self._had_room = has_room
+        return self._stuck
+
+    def _said(self) -> bytes:
+        """The end of what it has logged since this was last asked."""
+        try:
+            with self.site.log_of(self.name).open("rb") as log:
+                size = log.seek(0, os.SEEK_END)
+                since = self._read_to if self._read_to <= size else 0  # the supervisor cuts logs that are too long
+                log.seek(max(since, size - _LOOKED_AT_BYTES))
+                self._read_to = size
+                return log.read()
+        except OSError:
+            return b""

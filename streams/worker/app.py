@@ -11,15 +11,20 @@ from collections.abc import AsyncIterable
 from typing import Any
 
 import faust
+from aiokafka.errors import KafkaError
 
 from lakehouse.settings import settings
 from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.worker.assignment import Assignments
+from streams.worker.membership import client_id, end_former
 from streams.worker.transport import BatchTransport
 
-# The group takes a dead worker's partitions away after this long. Heartbeats come from a thread of their own.
-_SESSION_S, _HEARTBEAT_S = 8.0, 2.0
+log = logging.getLogger(__name__)
+_WORKER = os.environ.get("LAKEHOUSE_WORKER", "0")
+# The group takes a dead worker's partitions away after this long. Heartbeats come from a thread of their own, and bring word
+# that the group is to be joined anew: everybody's partitions stand still until the last member has heard of it.
+_SESSION_S, _HEARTBEAT_S = 8.0, 0.5
 _FETCH_BYTES = 8 * 1024 * 1024
 _RECORDS_A_FETCH = 20_000
 # aiokafka looks for topics that came or were made again as seldom as every five minutes, unless it is told.
@@ -44,11 +49,19 @@ class LakehouseApp(faust.App):
         await asyncio.get_running_loop().run_in_executor(None, self.assignments.open)
         await super().on_first_start()
 
+    async def end_former(self) -> None:
+        """End what a killed predecessor left in the group; where that fails, its session ends by itself."""
+        try:
+            if await end_former(settings().kafka_bootstrap, self.conf.id, _WORKER):
+                log.info("this worker's predecessor was still in the group, and has left it now")
+        except (KafkaError, OSError) as error:
+            log.info("whether a predecessor is still in the group is not known: %s", error or "Kafka does not answer")
+
 
 app = LakehouseApp(
     settings().consumer_group,
     broker=f"kafka://{settings().kafka_bootstrap.replace(',', ';kafka://')}",
-    broker_client_id=f"lakehouse-worker-{os.environ.get('LAKEHOUSE_WORKER', '0')}",
+    broker_client_id=client_id(_WORKER),
     store="memory://",
     topic_disable_leader=True,
     topic_allow_declare=False,

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import redis
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from catalog import client
@@ -60,6 +61,7 @@ class Assignments:
         self._ids: dict[TP, PartitionId] = {}
         self._pending: dict[TP, deque[RawBatch]] = defaultdict(deque)
         self._making: dict[TP, asyncio.Task[None]] = {}
+        self._remembering: dict[str, asyncio.Future[None]] = {}
         self._waiting: dict[TP, int] = defaultdict(int)
         self._room = asyncio.Condition()
         self._moved: dict[TP, tuple[int, float]] = {}
@@ -167,6 +169,8 @@ class Assignments:
                 read_from[tp] = offsets[partition]
                 self._moved[tp] = (offsets[partition], time.monotonic())
                 log.info("%s[%d] is mine from offset %d", topic, tp.partition, offsets[partition])
+        for topic in self._source_of.keys() - by_topic:
+            self._lines[self._source_of[topic]].assign({})
         return read_from
 
     async def revoke(self, revoked: Iterable[TP], deadline: Deadline) -> None:
@@ -214,6 +218,7 @@ class Assignments:
     async def _make_rows(self, tp: TP, batches: list[RawBatch]) -> None:
         name = self._source_of[tp.topic]
         try:
+            await self._remembered(name, batches[0].partition)
             loop = asyncio.get_running_loop()
             follows = await loop.run_in_executor(self._rows, lambda: self._lines[name].add(RawBatch.joined(batches)))
         except Exception as error:
@@ -225,6 +230,16 @@ class Assignments:
                 self._room.notify_all()
         if not follows:
             await self._seek_back(tp)
+
+    async def _remembered(self, name: str, partition: PartitionId) -> None:
+        """Wait until it is known what a partition accepted: read back once for all of its source, beside the row threads."""
+        line = self._lines[name]
+        while not line.remembers(partition):
+            work = self._remembering.get(name)
+            if work is None or work.done():
+                loop = asyncio.get_running_loop()
+                work = self._remembering[name] = loop.run_in_executor(self._commits, line.remember)
+            await work
 
     async def _seek_back(self, tp: TP) -> None:
         """The reader is ahead of what is held (batches were dropped): set it back, once in a while."""
@@ -311,6 +326,7 @@ class Assignments:
         """End a process whose positions stand still while events wait: Faust consumers can die slowly."""
         while True:
             await asyncio.sleep(_WATCH_S)
+            await self._in_group()
             await self._same_topics()
             await self._same_tables()
             for tp, partition in list(self._ids.items()):
@@ -322,6 +338,14 @@ class Assignments:
                     self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
                 elif time.monotonic() - since > _STUCK_S:
                     _leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", _EXIT_STUCK)
+
+    async def _in_group(self) -> None:
+        """End a process that will get no partitions any more."""
+        try:
+            if self.consumer is not None and (why := await self.consumer.group_error()):
+                log.warning("the consumer group: %s; it is tried again", why)
+        except KafkaError as error:
+            _leave(f"it is no longer in its consumer group: {error}", _EXIT_STUCK)
 
     async def _same_tables(self) -> None:
         """Read again what is gone from a table that was rolled back; partitions without new messages would not notice."""

@@ -7,7 +7,7 @@ from typing import Any
 import aiokafka
 import numpy as np
 import pyarrow as pa
-from aiokafka.errors import IllegalStateError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -82,6 +82,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 batch["log_start"] = (await consumer.beginning_offsets([at]))[at]
         return made
 
+    async def _group_error(self) -> str:
+        return await group_error(self._ensure_consumer()._coordinator)
+
     def forget(self, partitions: Iterable[TP]) -> None:
         """These partitions are not ours until the next seek: where Kafka itself puts them says nothing."""
         for tp in partitions:
@@ -123,14 +126,41 @@ def columns(records: list[Any], first: int, end: int) -> dict[str, Any]:
     }
 
 
+async def group_error(coordinator: Any) -> str:
+    """What keeps aiokafka from its place in the group, empty if nothing does.
+
+    After most errors it waits until somebody has asked for them (`GroupCoordinator.check_errors`), which Faust never does; once
+    asked it goes on.
+
+    Raises:
+        KafkaError: it has given up for good.
+    """
+    ended = coordinator._coordination_task.done()
+    try:
+        coordinator.check_errors()
+    except KafkaError as error:
+        if ended:
+            raise
+        return str(error) or type(error).__name__
+    return ""
+
+
 class BatchConsumer(driver.Consumer):
     """Faust's consumer: positions come from the tables, messages are batches, acknowledging is the driver's business."""
 
     app: Any  # LakehouseApp, which has the assignments
     _thread: BatchThread
+    _subscribed = False
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def subscribe(self, topics: Iterable[str]) -> None:
+        """Join the group; the first time in the place of a predecessor that was killed, in one rebalance."""
+        if not self._subscribed:
+            self._subscribed = True
+            await self.app.end_former()
+        await super().subscribe(topics)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """One message a partition whose value is a `RawBatch`."""
@@ -154,6 +184,10 @@ class BatchConsumer(driver.Consumer):
     async def _seek(self, partition: TP, offset: int) -> None:
         """Seek in the thread that fetches, so that no fetch is under way with the old position."""
         await self._thread.seek_wait({driver.ensure_aiokafka_TP(partition): offset})
+
+    async def group_error(self) -> str:
+        """See `group_error`; asked in the thread that talks to Kafka."""
+        return str(await self._thread.call_thread(self._thread._group_error))
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek all partitions to where the tables stand; gives the last offset read, as Faust wants it."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import polars as pl
 import pytest
 
 from catalog import client, scan
@@ -33,11 +34,20 @@ def table(trino: Any) -> Iterator[Callable[[str], Any]]:
     change(f"drop table {NAME}")
 
 
+def numbers(found: pl.DataFrame) -> list[int]:
+    """The numbers of events, which their times must fit."""
+    of_ids = [int(text.removeprefix("event ")) for text in found["event_id"]]
+    assert [(at.minute * 60 + at.second) for at in found["kafka_timestamp"]] == of_ids
+    return of_ids
+
+
+def read_all(before: dict[PartitionId, int], count: int) -> dict[PartitionId, list[int]]:
+    table = client.connect(settings()).load_table("silver.test_scan")
+    return {partition: numbers(found) for partition, found in scan.last_accepted(table, before, count)}
+
+
 def read(before: int, count: int) -> list[int]:
-    found = scan.last_accepted(client.connect(settings()).load_table("silver.test_scan"), MINE, before, count)
-    numbers = [int(text.removeprefix("event ")) for text in found["event_id"]]
-    assert [(at.minute * 60 + at.second) for at in found["kafka_timestamp"]] == numbers
-    return numbers
+    return read_all({MINE: before}, count)[MINE]
 
 
 def accepted(first: int, before: int) -> list[int]:
@@ -56,6 +66,17 @@ def test_the_last_accepted_events_are_found_in_order_whoever_wrote_them(
     table(f"alter table {NAME} execute optimize")
     assert read(200, 30) == accepted(0, 200)[-30:]
     assert "read by PyIceberg" not in caplog.text
+
+
+def test_partitions_are_read_together_each_to_its_own_end(
+    table: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, empty = PartitionId("a topic", 0), PartitionId("another topic", 1)
+    before = {MINE: 90, other: 51, empty: 70}
+    wanted = {MINE: accepted(0, 90)[-20:], other: list(range(0, 51, 2))[-20:], empty: []}
+    assert read_all(before, 20) == wanted
+    monkeypatch.setattr(scan, "_ROWS_AT_ONCE", 60)
+    assert read_all(before, 20) == wanted
 
 
 def test_rows_that_an_operator_deleted_are_not_found(table: Callable[[str], Any]) -> None:

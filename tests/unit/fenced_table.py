@@ -1,6 +1,6 @@
 """A table behind the fence, in memory: what `catalog.fenced.FencedTable` promises, without a server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,6 +18,7 @@ class MemoryTable:
     def __init__(self) -> None:
         self.commits: list[pa.Table] = []
         self.answers = True
+        self.read_back: list[set[PartitionId]] = []
         self._positions = Positions()
 
     def positions(self) -> Positions:
@@ -41,13 +42,19 @@ class MemoryTable:
         fenced = {b.partition for b in batches} - {b.partition for b in fitting}
         return Landed({b.partition: b.next for b in fitting}, frozenset(fenced), sum(map(len, rows)))
 
-    def last_accepted(self, partition: PartitionId, before: int, count: int) -> pl.DataFrame:
-        """The last accepted events before an offset."""
+    def last_accepted(
+        self, before: Mapping[PartitionId, int], count: int
+    ) -> Iterator[tuple[PartitionId, pl.DataFrame]]:
+        """The last accepted events of partitions before an offset each."""
+        self.read_back.append(set(before))
         if not self.commits:
-            return pl.DataFrame(schema={"event_id": pl.String, "kafka_timestamp": pl.Datetime("us", "UTC")})
-        mine = (pl.col("kafka_topic_id") == partition.topic_id) & (pl.col("kafka_partition") == partition.partition)
-        accepted = self.frame.filter(mine & ~pl.col("is_rejected") & (pl.col("kafka_offset") < before))
-        return accepted.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
+            nothing = pl.DataFrame(schema={"event_id": pl.String, "kafka_timestamp": pl.Datetime("us", "UTC")})
+            yield from dict.fromkeys(before, nothing).items()
+            return
+        for partition, end in before.items():
+            mine = (pl.col("kafka_topic_id") == partition.topic_id) & (pl.col("kafka_partition") == partition.partition)
+            accepted = self.frame.filter(mine & ~pl.col("is_rejected") & (pl.col("kafka_offset") < end))
+            yield partition, accepted.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
 
     def roll_back(self, positions: Positions) -> None:
         """Go back by one commit."""

@@ -1,0 +1,101 @@
+"""What is held of one partition on its way from bytes to tables: rows, the offsets they account for, and what was accepted."""
+
+import threading
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.commit import PartitionBatch
+from catalog.offsets import Gap, PartitionId
+from streams.batch import RawBatch
+from streams.duplicates import DuplicateWindow
+from streams.lineage import stamped
+
+
+@dataclass
+class Held:
+    """Rows of one partition on their way into one table.
+
+    Attributes:
+        first: the offset after what the table holds; where the next commit begins.
+        next: the offset after what is held.
+        start: where the partition begins, if the table did not know it when it was assigned.
+    """
+
+    first: int
+    next: int
+    start: int | None = None
+    rows: list[pa.Table] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+
+    def is_beyond(self, stands: int | None) -> bool:
+        """Whether the table stands before what it is believed to hold; None: it does not know the partition."""
+        return self.first != self.start if stands is None else stands < self.first
+
+    def continued_by(self, batch: RawBatch) -> RawBatch | None:
+        """The part of a batch that continues what is held.
+
+        None if there is no such part: it is all here, or it was fetched before a seek and does not follow on.
+        """
+        return None if batch.next <= self.next or batch.first > self.next else batch.since(self.next)
+
+    def extend(self, batch: RawBatch, rows: pa.Table | None) -> None:
+        """Hold what continues it: its rows (None: it has no messages), and the offsets it skips as gaps."""
+        self.gaps.extend(_gaps(batch, self.next))
+        self.next = batch.next
+        if rows is not None:
+            self.rows.append(rows)
+
+    def take(self, partition: PartitionId, at: object) -> PartitionBatch | None:
+        """What is held as one batch to commit; from then on it holds nothing."""
+        if self.next == self.first:
+            return None
+        rows = stamped(pa.concat_tables(self.rows), at) if self.rows else pa.table({})  # type: ignore[arg-type]
+        batch = PartitionBatch(partition, self.first, self.next, rows, tuple(self.gaps), self.start)
+        self.first, self.rows, self.gaps = self.next, [], []
+        return batch
+
+
+def nothing_held(stands: int | None, start: int) -> Held:
+    """The state of a partition at its assignment, by what the table says (None: it does not know it)."""
+    return Held(start, start, start) if stands is None else Held(stands, stands)
+
+
+def _gaps(batch: RawBatch, expected: int) -> list[Gap]:
+    """The ranges without an event from the expected offset on; lost as far as they lie before the log's beginning."""
+    before = np.concatenate(([expected - 1], batch.offsets))
+    after = np.concatenate((batch.offsets, [batch.next]))
+    begin = batch.log_start or 0
+    gaps = []
+    for i in np.flatnonzero(after - before > 1):
+        first, following = int(before[i]) + 1, int(after[i])
+        if first < begin:
+            gaps.append(Gap(first, min(begin, following), True))
+        if following > begin:
+            gaps.append(Gap(max(begin, first), following, False))
+    return gaps
+
+
+@dataclass
+class PartitionState:
+    """The state of one assigned partition.
+
+    Attributes:
+        window: what was accepted up to `silver.next`; None until it is read back.
+        lock: held for moments: rows are made outside of it.
+        making: held while rows are made, and the window is ahead of what is held.
+    """
+
+    silver: Held
+    bronze: Held | None
+    window: DuplicateWindow | None = None
+    nbytes: int = 0
+    bronze_nbytes: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    making: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def wanted(self) -> int:
+        """The offset to read next, for whichever table is behind."""
+        return self.silver.next if self.bronze is None else min(self.silver.next, self.bronze.next)
