@@ -42,6 +42,11 @@ class FencedTable:
         """Namespace and table."""
         return ".".join(self._table.name())
 
+    @property
+    def uuid(self) -> str:
+        """The table's own: one that is made anew under its name has another."""
+        return str(self._table.metadata.table_uuid)
+
     def positions(self) -> Positions:
         """Where the table stands now. If it was made anew since, appends are to the new one from here on.
 
@@ -59,11 +64,11 @@ class FencedTable:
         return append_fenced(self._table, batches, deadline, self._turns)
 
     def last_accepted(
-        self, before: Mapping[PartitionId, int], count: int
-    ) -> Iterator[tuple[PartitionId, pl.DataFrame]]:
+        self, ranges: Mapping[PartitionId, scan.Range], count: int
+    ) -> Iterator[tuple[PartitionId, int, pl.DataFrame]]:
         """See `scan.last_accepted`."""
         with answering(self.name):
-            yield from scan.last_accepted(self._now(), before, count)
+            yield from scan.last_accepted(self._now(), ranges, count)
 
     def accepted_records(self, columns: list[str]) -> pl.DataFrame:
         """See `scan.accepted_records`."""

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 # Some 100 bytes each until they are taken in.
 _ROWS_AT_ONCE = 4_000_000
 _READ_S = 60.0
+# Offsets, half-open.
+Range = tuple[int, int]
+_NOTHING = pl.DataFrame(schema={"event_id": pl.String, "kafka_timestamp": pl.Datetime("us", "UTC")})
 # Between the names of Iceberg's properties and those of Polars.
 _STORAGE = {
     "s3.endpoint": "aws_endpoint_url",
@@ -30,35 +33,37 @@ _STORAGE = {
 
 
 def last_accepted(
-    table: Table, before: Mapping[PartitionId, int], count: int
-) -> Iterator[tuple[PartitionId, pl.DataFrame]]:
-    """The last accepted events of each partition, in offset order: `event_id`, `kafka_timestamp`.
+    table: Table, ranges: Mapping[PartitionId, Range], count: int
+) -> Iterator[tuple[PartitionId, int, pl.DataFrame]]:
+    """The last accepted events of partitions, in offset order: `event_id`, `kafka_timestamp`.
 
     Looks at a table's files once for as many partitions as memory allows, since each file has rows of most. Reads back in
     growing steps, so that a partition that accepts most events costs little more than the window itself.
 
     Args:
-        before: the offset that each partition's window ends at (exclusive).
+        ranges: where to look in each partition: from an offset on, before an offset.
         count: how many to find at most for each.
+    Returns:
+        for each partition the offset from which on it was looked at, and what was found.
     """
-    step, missing = count + count // 10, dict(before)
+    step, missing = count + count // 10, {p: r for p, r in ranges.items() if r[0] < r[1]}
+    for partition in ranges.keys() - missing:
+        yield partition, ranges[partition][0], _NOTHING
     while missing:
-        for together in _portions({p: (max(0, end - step), end) for p, end in missing.items()}):
+        for together in _portions({p: (max(begin, end - step), end) for p, (begin, end) in missing.items()}):
             found = _read_ranges(table, together)
             for partition, (first, _) in together.items():
                 own = found.filter(_is_of(partition))
-                if len(own) >= count or first == 0:
+                if len(own) >= count or first == ranges[partition][0]:
                     del missing[partition]
-                    yield partition, own.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
+                    last = own.sort("kafka_offset").tail(count)
+                    yield partition, first, last.select("event_id", "kafka_timestamp")
         step *= 4
 
 
-_Range = tuple[int, int]
-
-
-def _portions(ranges: Mapping[PartitionId, _Range]) -> Iterator[dict[PartitionId, _Range]]:
+def _portions(ranges: Mapping[PartitionId, Range]) -> Iterator[dict[PartitionId, Range]]:
     """Ranges of offsets that are read together: as many as have few enough rows, or one."""
-    together: dict[PartitionId, _Range] = {}
+    together: dict[PartitionId, Range] = {}
     rows = 0
     for partition, (first, end) in ranges.items():
         if together and rows + end - first > _ROWS_AT_ONCE:
@@ -70,7 +75,7 @@ def _portions(ranges: Mapping[PartitionId, _Range]) -> Iterator[dict[PartitionId
         yield together
 
 
-def _read_ranges(table: Table, ranges: Mapping[PartitionId, _Range]) -> pl.DataFrame:
+def _read_ranges(table: Table, ranges: Mapping[PartitionId, Range]) -> pl.DataFrame:
     """The accepted events within ranges of offsets, with their places."""
     places = " or ".join(
         f"(kafka_topic_id = '{p.topic_id}' and kafka_partition = {p.partition}"

@@ -4,8 +4,9 @@ A contract is data. This module reads it into typed objects and derives what oth
 stand in a message, the silver columns and their order. It knows nothing of JSON decoding, Kafka or Iceberg.
 """
 
+import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any, Literal
 
@@ -108,6 +109,11 @@ class Contract:
     def groups(self) -> frozenset[str]:
         """Members that hold named fields one level below."""
         return frozenset(path[0] for f in self.fields for path in f.paths if len(path) > 1)
+
+    @property
+    def fingerprint(self) -> str:
+        """Text that is another one where anything of the contract is; the same in each process."""
+        return json.dumps(asdict(self), default=lambda members: sorted(map(str, members)), sort_keys=True)
 
     def __getitem__(self, name: str) -> Field:
         return self._by_name[name]

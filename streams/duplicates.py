@@ -17,9 +17,9 @@ _Hashes = npt.NDArray[np.uint64]
 _NEVER = -1
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Accepted ids sorted by their first hash."""
+@dataclass(frozen=True, eq=False)
+class Run:
+    """Accepted ids sorted by their first hash; never changed once it is made."""
 
     first: _Hashes
     second: _Hashes
@@ -29,23 +29,39 @@ class _Run:
     def __len__(self) -> int:
         return len(self.first)
 
-    def since(self, number: int) -> "_Run":
+    def since(self, number: int) -> "Run":
         """Without what was accepted before that number."""
         keep = self.number >= number
-        return self if keep.all() else _Run(self.first[keep], self.second[keep], self.number[keep], self.time[keep])
+        return self if keep.all() else Run(self.first[keep], self.second[keep], self.number[keep], self.time[keep])
 
     @staticmethod
-    def of(first: _Hashes, second: _Hashes, number: _Ints, time: _Ints) -> "_Run":
+    def of(first: _Hashes, second: _Hashes, number: _Ints, time: _Ints) -> "Run":
+        """A run of ids in any order."""
         order = np.argsort(first, kind="stable")
-        return _Run(first[order], second[order], number[order], time[order])
+        return Run(first[order], second[order], number[order], time[order])
 
-    def merged(self, later: "_Run") -> "_Run":
+    def merged(self, later: "Run") -> "Run":
         """Both runs in one; of equal ids the later acceptance comes last."""
         pairs = [np.concatenate(pair) for pair in zip(self._columns(), later._columns(), strict=True)]
-        return _Run.of(pairs[0], pairs[1], pairs[2], pairs[3])
+        return Run.of(pairs[0], pairs[1], pairs[2], pairs[3])
 
     def _columns(self) -> tuple[Any, ...]:
         return self.first, self.second, self.number, self.time
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a window knew when rows up to an offset were made.
+
+    Attributes:
+        next: the offset after those rows.
+        accepted: how many events were accepted before it, since the window began to count.
+        runs: their ids.
+    """
+
+    next: int
+    accepted: int
+    runs: tuple[Run, ...]
 
 
 class DuplicateWindow:
@@ -54,11 +70,22 @@ class DuplicateWindow:
     def __init__(self, max_events: int, max_age_s: int) -> None:
         self._max_events = max_events
         self._max_age_us = max_age_s * 1_000_000
-        self._runs: list[_Run] = []
+        self._runs: list[Run] = []
         self._accepted = 0
 
     def __len__(self) -> int:
         return sum(map(len, self._runs))
+
+    def snapshot(self, after: int) -> Snapshot:
+        """What it knows, now that rows up to an offset (exclusive) were made."""
+        return Snapshot(after, self._accepted, tuple(self._runs))
+
+    @classmethod
+    def restored(cls, max_events: int, max_age_s: int, snapshot: Snapshot) -> "DuplicateWindow":
+        """The window that a snapshot was taken of."""
+        window = cls(max_events, max_age_s)
+        window._runs, window._accepted = list(snapshot.runs), snapshot.accepted
+        return window
 
     def remember(self, ids: pl.Series, times: pl.Series) -> None:
         """Take in events that are known to be accepted, in offset order.
@@ -68,7 +95,7 @@ class DuplicateWindow:
             times: their Kafka times.
         """
         numbers = np.arange(self._accepted, self._accepted + len(ids), dtype=np.int64)
-        self._add(*_hashes(ids), numbers, _micros(times))
+        self._add(*hashes(ids), numbers, _micros(times))
         self._accepted += len(ids)
 
     def find(self, ids: pl.Series, times: pl.Series, eligible: pl.Series) -> pl.Series:
@@ -86,7 +113,7 @@ class DuplicateWindow:
         if not len(rows):
             return pl.Series(duplicate)
         chosen = pl.Series(rows)
-        first, second = _hashes(ids.gather(chosen))
+        first, second = hashes(ids.gather(chosen))
         micros = _micros(times.gather(chosen))
         repeated = self._decide(first, second, micros)
         accepted = np.flatnonzero(~repeated)
@@ -136,14 +163,15 @@ class DuplicateWindow:
     def _add(self, first: _Hashes, second: _Hashes, number: _Ints, time: _Ints) -> None:
         if not len(first):
             return
-        run = _Run.of(first, second, number, time)
+        run = Run.of(first, second, number, time)
         edge = self._accepted + len(first) - self._max_events
         while self._runs and len(self._runs[-1]) < 2 * len(run):
             run = self._runs.pop().merged(run).since(edge)
         self._runs.append(run)
 
 
-def _hashes(ids: pl.Series) -> tuple[_Hashes, _Hashes]:
+def hashes(ids: pl.Series) -> tuple[_Hashes, _Hashes]:
+    """The 128 bits by which an id is remembered."""
     return ids.hash(seed=0x5EED).to_numpy(), ids.hash(seed=0xC0FFEE).to_numpy()
 
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from catalog.commit import PartitionBatch
 from catalog.offsets import Gap, PartitionId
 from streams.batch import RawBatch
-from streams.duplicates import DuplicateWindow
+from streams.duplicates import DuplicateWindow, Snapshot
 from streams.lineage import stamped
 
 
@@ -83,17 +83,17 @@ class PartitionState:
 
     Attributes:
         window: what was accepted up to `silver.next`; None until it is read back.
+        known: the window when the rows up to `silver.next` were made.
         lock: held for moments: rows are made outside of it.
-        making: held while rows are made, and the window is ahead of what is held.
     """
 
     silver: Held
     bronze: Held | None
     window: DuplicateWindow | None = None
+    known: Snapshot | None = None
     nbytes: int = 0
     bronze_nbytes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
-    making: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def wanted(self) -> int:

@@ -5,8 +5,7 @@
   before, to rebuild what is known of accepted events.
 - `flush(deadline)`: commit what is held; tells which offsets are safe. What could not be committed is dropped, the partition
   with it: it is named in the answer, must be assigned again, and is then read again from where the tables stand.
-- `discard(partitions)`: these are no longer mine; forget what is held of them. What they accepted is kept until the next
-  assignment: a rebalance gives most partitions back to who had them.
+- `discard(partitions)`: these are no longer mine; forget what is held of them.
 
 `add` may run in several threads, one at a time a partition; `flush` runs beside it, one at a time.
 """
@@ -32,10 +31,11 @@ from lakehouse.settings import Settings
 from streams import bronze
 from streams.batch import RawBatch
 from streams.contract import Contract
-from streams.duplicates import DuplicateWindow
+from streams.duplicates import DuplicateWindow, Snapshot
 from streams.held import Held, PartitionState, nothing_held
 from streams.references import References
 from streams.silver import SilverWriter
+from streams.window_store import WindowStore
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +72,12 @@ class Line:
         settings: Settings,
         clock: Clock = now,
         confirm: Confirm = lambda partitions, deadline: None,
+        store: WindowStore | None = None,
     ) -> None:
         """Args:
         confirm: asked before each commit, after its rows were read: raises where Kafka no longer has a partition under
             the id that its rows would land under.
+        store: where windows are kept for the next process.
         """
         self.contract = contract
         self._confirm = confirm
@@ -87,10 +89,8 @@ class Line:
         self._writers: SimpleQueue[SilverWriter] = SimpleQueue()
         self._flushing = threading.Lock()
         self._remembering = threading.Lock()
-        # Of partitions given up since the last assignment: what was accepted, and up to where. That follows from the topic
-        # alone, so it holds wherever a table stands there, and nowhere else.
-        self._kept: dict[PartitionId, tuple[int, DuplicateWindow]] = {}
         self._bronze_due_s = time.monotonic() + settings.bronze_interval_s
+        self._store = store
 
     @property
     def buffered_bytes(self) -> int:
@@ -117,18 +117,12 @@ class Line:
         Raises:
             Retry: the catalog does not answer.
         """
-        kept_windows, self._kept = self._kept, {}
-        if not starts:
-            return {}
         stands = self._silver.positions().next
         stands_bronze = self._bronze.positions().next if self._bronze is not None else None
         read_from: Offsets = {}
         for partition, start in starts.items():
             kept = None if stands_bronze is None else nothing_held(stands_bronze.get(partition), start)
             state = PartitionState(nothing_held(stands.get(partition), start), kept)
-            at, window = kept_windows.get(partition, (None, None))
-            if at == state.silver.next:
-                state.window = window
             self._partitions[partition] = state
             read_from[partition] = state.wanted
         return read_from
@@ -136,14 +130,7 @@ class Line:
     def discard(self, partitions: Iterable[PartitionId]) -> None:
         """Forget partitions and what is held of them."""
         for partition in partitions:
-            state = self._partitions.pop(partition, None)
-            if state is None or not state.making.acquire(blocking=False):
-                continue
-            try:
-                if state.window is not None:
-                    self._kept[partition] = (state.silver.next, state.window)
-            finally:
-                state.making.release()
+            self._partitions.pop(partition, None)
 
     def add(self, batch: RawBatch) -> bool:
         """Turn a batch into rows. Parts that the tables hold already are cut off; unassigned partitions are ignored.
@@ -154,12 +141,6 @@ class Line:
         state = self._partitions.get(batch.partition)
         if state is None:
             return True
-        with state.making:
-            if self._partitions.get(batch.partition) is not state:
-                return True
-            return self._add(batch, state)
-
-    def _add(self, batch: RawBatch, state: PartitionState) -> bool:
         if batch.first > state.wanted:
             return False
         writer = self._writer()
@@ -184,6 +165,7 @@ class Line:
             if fresh is not None:
                 state.silver.extend(fresh, rows)
                 state.nbytes += fresh.nbytes
+                state.known = window.snapshot(state.silver.next)
             if kept is not None and state.bronze is not None:
                 state.bronze.extend(kept, bronze.rows(kept) if len(kept) else None)
                 state.bronze_nbytes += kept.nbytes
@@ -212,15 +194,24 @@ class Line:
         """
         with self._remembering:
             unknown = {p: state for p, state in list(self._partitions.items()) if state.window is None}
-            before = {p: s.silver.next for p, s in unknown.items() if s.silver.next > 0 and self.contract.is_event}
-            for partition in unknown.keys() - before:
-                unknown[partition].window = self._window()
-            if not before:
+            if not self.contract.is_event:
+                for state in unknown.values():
+                    state.window = self._window()
                 return
-            for partition, accepted in self._silver.last_accepted(before, self._settings.duplicate_window_events):
-                window = self._window()
+            kept = {p: self._kept_window(p, state.silver.next) for p, state in unknown.items()}
+            ranges = {p: (kept[p][0], state.silver.next) for p, state in unknown.items()}
+            count = self._settings.duplicate_window_events
+            for partition, first, accepted in self._silver.last_accepted(ranges, count) if ranges else ():
+                begin, window = kept[partition]
+                if first > begin:
+                    window = self._window()
                 window.remember(accepted["event_id"], accepted["kafka_timestamp"])
                 unknown[partition].window = window
+
+    def _kept_window(self, partition: PartitionId, until: int) -> tuple[int, DuplicateWindow]:
+        """A window that the line's store has, and the offset that it ends at; else an empty one."""
+        found = None if self._store is None else self._store.find(self._silver.uuid, partition, until)
+        return found or (0, self._window())
 
     def _window(self) -> DuplicateWindow:
         return DuplicateWindow(self._settings.duplicate_window_events, self._settings.duplicate_window_s)
@@ -256,6 +247,7 @@ class Line:
     def _commit(self, table: FencedTable, held: Callable[[PartitionState], Held | None], deadline: Deadline) -> Flushed:
         taken: list[PartitionBatch] = []
         states: dict[PartitionId, PartitionState] = {}
+        known: dict[PartitionId, Snapshot | None] = {}
         at = self._clock()
         for partition, state in list(self._partitions.items()):
             with state.lock:
@@ -264,6 +256,7 @@ class Line:
                 if batch is not None:
                     taken.append(batch)
                     states[partition] = state
+                    known[partition] = state.known
                     if holding is state.silver:
                         state.nbytes = 0
                     else:
@@ -281,6 +274,9 @@ class Line:
             gone = frozenset(p for p, state in states.items() if self._drop(p, state))
             return Flushed({}, gone, (str(error),))
         if table is self._silver:
+            for partition in landed.next:
+                if self._store is not None and (snapshot := known[partition]) is not None:
+                    self._store.keep(self._silver.uuid, partition, snapshot)
             self._share(taken, landed.next)
         gone = frozenset(p for p in landed.fenced if self._drop(p, states[p]))
         reasons = tuple(f"{p.topic_id}[{p.partition}] of {self.contract.source} was taken over" for p in landed.fenced)

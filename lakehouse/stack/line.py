@@ -1,11 +1,16 @@
 """Our own processes beside the servers: Faust workers, the orchestrator and the dashboard."""
 
+import asyncio
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from aiokafka.errors import KafkaError
+
 from lakehouse.stack.server import Server, Site, ask, is_local
+from streams.worker.membership import end_former
 
 # A process that fails at its first lines (an import, a setting) is dead by then; Python and Faust load for 3 s.
 _SETTLED_AFTER_S = 4.0
@@ -52,6 +57,16 @@ class Worker(LineProcess):
         self.number = number
         self.name = f"worker-{number}"
         self.title = f"Worker {number}"
+
+    def prepare(self) -> None:
+        """Give the partitions of a worker that was killed to the others while it starts again.
+
+        Where Kafka does not answer, the group does so when the worker's session ends.
+        """
+        super().prepare()
+        now = self.settings
+        with suppress(KafkaError, OSError):
+            asyncio.run(end_former(now.kafka_bootstrap, now.consumer_group, str(self.number)))
 
     def command(self) -> list[str]:
         """Faust's own command line."""

@@ -18,7 +18,7 @@ from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.worker.assignment import Assignments
 from streams.worker.membership import client_id, end_former
-from streams.worker.transport import BatchTransport
+from streams.worker.transport import BatchTransport, NoTables
 
 log = logging.getLogger(__name__)
 _WORKER = os.environ.get("LAKEHOUSE_WORKER", "0")
@@ -63,6 +63,7 @@ app = LakehouseApp(
     broker=f"kafka://{settings().kafka_bootstrap.replace(',', ';kafka://')}",
     broker_client_id=client_id(_WORKER),
     store="memory://",
+    TableManager=NoTables,
     topic_disable_leader=True,
     topic_allow_declare=False,
     stream_wait_empty=False,

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import threading
 import time
 from collections import defaultdict, deque
@@ -28,6 +27,8 @@ from streams.contract import Contract
 from streams.line import Flushed, Line
 from streams.references import References
 from streams.topics import Topics
+from streams.window_store import WindowStore
+from streams.worker.ending import BROKEN, STUCK, leave, leave_if_recreated
 
 log = logging.getLogger(__name__)
 # Two threads of rows for two cores; decoding, hashing and Parquet release the GIL.
@@ -40,7 +41,6 @@ _WATCH_S = 5.0
 # So often a worker looks whether its tables still stand where it left them.
 _COMPARE_S = 30.0
 _REDIS_S = 5.0
-_EXIT_STUCK, _EXIT_BROKEN = 75, 70
 # What follows its last commits, leaving the group and closing connections, was seen to take 0.1 to 2 s.
 _GOODBYE_S = 1.7
 _RESEEK_PAUSE_S, _CONFIRM_PAUSE_S = 2.0, 0.2
@@ -100,7 +100,11 @@ class Assignments:
                 doc = f"{title}: messages as they came"
                 kept = FencedTable.ensure(catalog, f"bronze.{name}", bronze.COLUMNS, doc, turns)
             confirm = partial(self._confirm, self._settings.topic(name))
-            self._lines[name] = Line(contract, tables[name], kept, self._references, self._settings, confirm=confirm)
+            folder = self._settings.data_dir / "windows" / name
+            store = WindowStore(folder, contract, self._settings) if contract.is_event else None
+            self._lines[name] = Line(
+                contract, tables[name], kept, self._references, self._settings, confirm=confirm, store=store
+            )
         try:
             self._references.warm(lambda c: _latest(tables[c.source], c))
             self._references.refresh()
@@ -124,7 +128,7 @@ class Assignments:
                 if deadline.passed:
                     raise
                 time.sleep(_CONFIRM_PAUSE_S)
-        _leave_if_recreated(topic, partitions, present.get(topic, ()))
+        leave_if_recreated(topic, partitions, present.get(topic, ()))
 
     # -- assignment ----------------------------------------------------------------------------------------------------
 
@@ -144,12 +148,12 @@ class Assignments:
                 return await loop.run_in_executor(self._commits, self._take_over, tps)
             except Retry as error:
                 if deadline.passed:
-                    _leave(f"partitions could not be taken over: {error}", _EXIT_BROKEN)
+                    leave(f"partitions could not be taken over: {error}", BROKEN)
                 log.warning("%s", error)
                 await asyncio.sleep(1.0)
             except Exception as error:
                 log.exception("partitions could not be taken over")
-                _leave(f"partitions could not be taken over: {error}", _EXIT_BROKEN)
+                leave(f"partitions could not be taken over: {error}", BROKEN)
 
     def _take_over(self, tps: set[TP]) -> dict[TP, int]:
         by_topic: dict[str, list[TP]] = defaultdict(list)
@@ -169,8 +173,6 @@ class Assignments:
                 read_from[tp] = offsets[partition]
                 self._moved[tp] = (offsets[partition], time.monotonic())
                 log.info("%s[%d] is mine from offset %d", topic, tp.partition, offsets[partition])
-        for topic in self._source_of.keys() - by_topic:
-            self._lines[self._source_of[topic]].assign({})
         return read_from
 
     async def revoke(self, revoked: Iterable[TP], deadline: Deadline) -> None:
@@ -188,9 +190,7 @@ class Assignments:
 
         The process ends soon after the deadline, also if a thread still waits for a server: Python would wait for it.
         """
-        end = threading.Timer(
-            deadline.left_s + _GOODBYE_S, _leave, ("it was asked to end; a server does not answer", 0)
-        )
+        end = threading.Timer(deadline.left_s + _GOODBYE_S, leave, ("it was asked to end; a server does not answer", 0))
         end.daemon = True
         end.start()
         await asyncio.gather(*(self._flush(name, deadline, bronze_too=True, leaving=True) for name in self._lines))
@@ -223,7 +223,7 @@ class Assignments:
             follows = await loop.run_in_executor(self._rows, lambda: self._lines[name].add(RawBatch.joined(batches)))
         except Exception as error:
             log.exception("batch of %s[%d] at %d", tp.topic, tp.partition, batches[0].first)
-            _leave(f"a batch could not be turned into rows ({error}); a restart reads it again", _EXIT_BROKEN)
+            leave(f"a batch could not be turned into rows ({error}); a restart reads it again", BROKEN)
         finally:
             self._waiting[tp] -= sum(batch.nbytes for batch in batches)
             async with self._room:
@@ -337,7 +337,7 @@ class Assignments:
                 if moved or (wanted is not None and (end is None or end <= wanted)):
                     self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
                 elif time.monotonic() - since > _STUCK_S:
-                    _leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", _EXIT_STUCK)
+                    leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", STUCK)
 
     async def _in_group(self) -> None:
         """End a process that will get no partitions any more."""
@@ -345,7 +345,7 @@ class Assignments:
             if self.consumer is not None and (why := await self.consumer.group_error()):
                 log.warning("the consumer group: %s; it is tried again", why)
         except KafkaError as error:
-            _leave(f"it is no longer in its consumer group: {error}", _EXIT_STUCK)
+            leave(f"it is no longer in its consumer group: {error}", STUCK)
 
     async def _same_tables(self) -> None:
         """Read again what is gone from a table that was rolled back; partitions without new messages would not notice."""
@@ -374,27 +374,13 @@ class Assignments:
         except LakehouseError:
             return
         for tp, partition in list(self._ids.items()):
-            _leave_if_recreated(tp.topic, [partition], present.get(tp.topic, ()))
+            leave_if_recreated(tp.topic, [partition], present.get(tp.topic, ()))
 
     def leave(self, why: str) -> None:
-        """End the process at once; see `_leave`."""
-        _leave(why, _EXIT_STUCK)
+        """End the process at once; see `ending.leave`."""
+        leave(why, STUCK)
 
 
 def _latest(table: FencedTable, contract: Contract) -> Any:
     columns = [f.column for f in contract.fields if f.column != "effective_from"]
     return table.accepted_records(columns)
-
-
-def _leave_if_recreated(topic: str, mine: Iterable[PartitionId], present: Iterable[PartitionId]) -> None:
-    """End the process if the topic is there, and our partitions are not among its own: it has another id."""
-    known = set(present)
-    if known and not set(mine) <= known:
-        _leave(f"{topic} was recreated; a new process takes the new topic", _EXIT_STUCK)
-
-
-def _leave(why: str, code: int) -> None:
-    """End the process at once: a new one starts from what the tables say, so nothing is lost or doubled."""
-    log.error("this worker ends: %s", why)
-    logging.shutdown()
-    os._exit(code)

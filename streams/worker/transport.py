@@ -8,6 +8,7 @@ import aiokafka
 import numpy as np
 import pyarrow as pa
 from aiokafka.errors import IllegalStateError, KafkaError
+from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
@@ -16,6 +17,7 @@ from lakehouse.deadline import Deadline
 from streams.batch import RawBatch
 from streams.bronze import encode_headers
 
+_FETCH_WAIT_MS = 200
 _REVOKE_S = 1.0  # every rebalance stops all workers of the group: what is not committed by then is read again
 _STOP_S = 3.0  # with what follows it, a worker is gone 5 s after it was asked to
 
@@ -27,6 +29,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         consumer = super()._create_worker_consumer(transport)
         # Faust reads committed messages only inside its own transactions.
         consumer._isolation_level = "read_committed"
+        # One fetch a broker is under way at a time: what waits at quiet partitions (Faust: for 1.5 s) holds up the busy ones,
+        # after each seek and rebalance.
+        consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
         return consumer
 
     async def _seek_wait(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
@@ -34,7 +39,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         await super()._seek_wait(consumer, partitions)
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        """Tell Kafka how far we are: a hint for lag tools, so a refusal must not end the worker (Faust's own does)."""
+        """Tell Kafka how far we are: a hint for lag tools, so a refusal must not end the worker (Faust's own does).
+
+        Not during a rebalance: aiokafka joins once more after it was told of an offset of a former generation.
+        """
+        if not self.consumer.flow_active:
+            return False
         told = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
         try:
             await self._ensure_consumer().commit(told)
@@ -225,6 +235,15 @@ def _message(tp: Any, batch: RawBatch, generation: int) -> ConsumerMessage:
         tp=TP(tp.topic, tp.partition),
         generation_id=generation,  # Faust drops messages of an earlier assignment
     )
+
+
+class NoTables(TableManager):
+    """Faust's tables, of which we have none: Faust waits for a second until they are made known."""
+
+    async def on_start(self) -> None:
+        """Say at once that there are none."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class BatchTransport(driver.Transport):

@@ -41,13 +41,13 @@ def numbers(found: pl.DataFrame) -> list[int]:
     return of_ids
 
 
-def read_all(before: dict[PartitionId, int], count: int) -> dict[PartitionId, list[int]]:
+def read_all(ranges: dict[PartitionId, scan.Range], count: int) -> dict[PartitionId, tuple[int, list[int]]]:
     table = client.connect(settings()).load_table("silver.test_scan")
-    return {partition: numbers(found) for partition, found in scan.last_accepted(table, before, count)}
+    return {partition: (first, numbers(found)) for partition, first, found in scan.last_accepted(table, ranges, count)}
 
 
 def read(before: int, count: int) -> list[int]:
-    return read_all({MINE: before}, count)[MINE]
+    return read_all({MINE: (0, before)}, count)[MINE][1]
 
 
 def accepted(first: int, before: int) -> list[int]:
@@ -71,12 +71,18 @@ def test_the_last_accepted_events_are_found_in_order_whoever_wrote_them(
 def test_partitions_are_read_together_each_to_its_own_end(
     table: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other, empty = PartitionId("a topic", 0), PartitionId("another topic", 1)
-    before = {MINE: 90, other: 51, empty: 70}
-    wanted = {MINE: accepted(0, 90)[-20:], other: list(range(0, 51, 2))[-20:], empty: []}
-    assert read_all(before, 20) == wanted
+    other, empty, known = PartitionId("a topic", 0), PartitionId("another topic", 1), PartitionId("a topic", 2)
+    ranges = {MINE: (40, 90), other: (0, 51), empty: (0, 70), known: (33, 33)}
+    wanted = {MINE: (40, accepted(40, 90)), other: (18, list(range(0, 51, 2))[-30:]), empty: (0, []), known: (33, [])}
+    assert read_all(ranges, 30) == {**wanted, other: (0, list(range(0, 51, 2)))}
+    assert read_all(ranges, 10) == {
+        MINE: (79 - 13, accepted(0, 90)[-10:]),
+        other: (0, list(range(0, 51, 2))[-10:]),
+        empty: (0, []),
+        known: (33, []),
+    }
     monkeypatch.setattr(scan, "_ROWS_AT_ONCE", 60)
-    assert read_all(before, 20) == wanted
+    assert read_all(ranges, 30) == {**wanted, other: (0, list(range(0, 51, 2)))}
 
 
 def test_rows_that_an_operator_deleted_are_not_found(table: Callable[[str], Any]) -> None:

@@ -18,7 +18,8 @@ class MemoryTable:
     def __init__(self) -> None:
         self.commits: list[pa.Table] = []
         self.answers = True
-        self.read_back: list[set[PartitionId]] = []
+        self.read_back: list[dict[PartitionId, tuple[int, int]]] = []
+        self.uuid = "a-table"
         self._positions = Positions()
 
     def positions(self) -> Positions:
@@ -43,18 +44,21 @@ class MemoryTable:
         return Landed({b.partition: b.next for b in fitting}, frozenset(fenced), sum(map(len, rows)))
 
     def last_accepted(
-        self, before: Mapping[PartitionId, int], count: int
-    ) -> Iterator[tuple[PartitionId, pl.DataFrame]]:
-        """The last accepted events of partitions before an offset each."""
-        self.read_back.append(set(before))
-        if not self.commits:
-            nothing = pl.DataFrame(schema={"event_id": pl.String, "kafka_timestamp": pl.Datetime("us", "UTC")})
-            yield from dict.fromkeys(before, nothing).items()
-            return
-        for partition, end in before.items():
+        self, ranges: Mapping[PartitionId, tuple[int, int]], count: int
+    ) -> Iterator[tuple[PartitionId, int, pl.DataFrame]]:
+        """The last accepted events of partitions within offsets."""
+        if read := {partition: wanted for partition, wanted in ranges.items() if wanted[0] < wanted[1]}:
+            self.read_back.append(read)
+        for partition, (begin, end) in ranges.items():
+            if not self.commits:
+                nothing = pl.DataFrame(schema={"event_id": pl.String, "kafka_timestamp": pl.Datetime("us", "UTC")})
+                yield partition, begin, nothing
+                continue
             mine = (pl.col("kafka_topic_id") == partition.topic_id) & (pl.col("kafka_partition") == partition.partition)
-            accepted = self.frame.filter(mine & ~pl.col("is_rejected") & (pl.col("kafka_offset") < end))
-            yield partition, accepted.sort("kafka_offset").tail(count).select("event_id", "kafka_timestamp")
+            within = (pl.col("kafka_offset") >= begin) & (pl.col("kafka_offset") < end)
+            last = self.frame.filter(mine & within & ~pl.col("is_rejected")).sort("kafka_offset").tail(count)
+            first = begin if len(last) < count else int(last["kafka_offset"][0])
+            yield partition, first, last.select("event_id", "kafka_timestamp")
 
     def roll_back(self, positions: Positions) -> None:
         """Go back by one commit."""

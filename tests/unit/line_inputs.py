@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import fakeredis
@@ -15,6 +16,7 @@ from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.line import Confirm, Line
 from streams.references import References
+from streams.window_store import WindowStore
 from tests.unit.fenced_table import MemoryTable
 
 P0, P1 = PartitionId("a-topic-id", 0), PartitionId("a-topic-id", 1)
@@ -64,8 +66,10 @@ def line(
     source: str = "calls",
     references: References | None = None,
     confirm: Confirm = lambda partitions, deadline: None,
+    windows: Path | None = None,
 ) -> Line:
     configured = Settings(_env_file=None, bronze_interval_s=3600)  # type: ignore[call-arg]
     shared = references or References(contracts(), fakeredis.FakeRedis())
     tables: Any = (silver, bronze)
-    return Line(contracts()[source], *tables, shared, configured, lambda: NOW, confirm)
+    store = None if windows is None else WindowStore(windows, contracts()[source], configured)
+    return Line(contracts()[source], *tables, shared, configured, lambda: NOW, confirm, store)

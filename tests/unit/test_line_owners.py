@@ -1,8 +1,6 @@
 """The line as partitions change their owner: every offset lands once, whoever else writes and whatever was lost on the way."""
 
-import threading
 from collections.abc import Collection
-from typing import Any
 
 import fakeredis
 import pytest
@@ -15,7 +13,6 @@ from lakehouse.errors import Retry
 from streams.contract import contracts
 from streams.line import Line
 from streams.references import References
-from streams.silver import SilverWriter
 from tests.unit.fenced_table import MemoryTable
 from tests.unit.line_inputs import P0, P1, SOON, batch, call, line, raw
 
@@ -170,91 +167,9 @@ def test_what_was_accepted_is_read_back_once_for_all_partitions_that_came() -> N
     new.add(raw({1: call("A"), 2: call("B")}))
     new.add(raw({1: call("A"), 2: call("B")}, P1))
     new.flush(SOON)
-    assert silver.read_back == [{P0, P1}]
+    assert silver.read_back == [{P0: (0, 1), P1: (0, 1)}]
     rejected = silver.frame.filter("is_rejected").select("kafka_partition", "kafka_offset").rows()
     assert sorted(rejected) == [(0, 1), (1, 2)]
-
-
-def test_a_partition_that_comes_back_after_a_rebalance_needs_not_be_read_back() -> None:
-    silver = MemoryTable()
-    one = line(silver)
-    one.assign({P0: 0})
-    one.add(raw({0: call("A")}))
-    one.flush(SOON)
-    one.discard([P0])
-    one.assign({P0: 0})
-    assert one.remembers(P0)
-    one.add(raw({1: call("A")}))
-    one.flush(SOON)
-    assert silver.column("rejection_reason") == [None, "duplicate:sid"]
-
-
-@pytest.mark.parametrize("how", ["held", "failed", "taken over", "elsewhere meanwhile"])
-def test_what_did_not_land_is_not_taken_for_accepted_when_the_partition_comes_back(how: str) -> None:
-    silver = MemoryTable()
-    one, other = line(silver), line(silver)
-    one.assign({P0: 0})
-    one.add(raw({0: call("A")}))
-    one.flush(SOON)
-    one.add(raw({1: call("B")}))
-    if how == "failed":
-        silver.answers = False
-        one.flush(SOON)
-        silver.answers = True
-    if how == "taken over":
-        other.assign({P0: 0})
-        other.add(raw({1: call("C")}))
-        other.flush(SOON)
-        one.flush(SOON)
-    one.discard([P0])
-    if how == "elsewhere meanwhile":
-        other.assign({P0: 0})
-        other.add(raw({1: call("C"), 2: call("D")}))
-        other.flush(SOON)
-    again = one.assign({P0: 0})[P0]
-    assert not one.remembers(P0)
-    one.add(raw({again: call("B"), again + 1: call("A")}))
-    one.flush(SOON)
-    assert silver.column("rejection_reason")[-2:] == [None, "duplicate:sid"]
-
-
-def test_what_was_accepted_is_forgotten_with_the_next_assignment() -> None:
-    one = line(MemoryTable())
-    one.assign({P0: 0})
-    one.add(batch([0]))
-    one.flush(SOON)
-    one.discard([P0])
-    one.assign({})
-    one.assign({P0: 0})
-    assert not one.remembers(P0)
-
-
-def test_rows_that_are_still_made_when_their_partition_goes_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    silver, made, go_on = MemoryTable(), threading.Event(), threading.Event()
-    one = line(silver)
-    one.assign({P0: 0})
-    one.add(raw({0: call("A")}))
-    one.flush(SOON)
-    make = SilverWriter.rows
-
-    def slowly(*arguments: Any) -> Any:
-        rows = make(*arguments)
-        made.set()
-        assert go_on.wait(10)
-        return rows
-
-    with monkeypatch.context() as patched:
-        patched.setattr(SilverWriter, "rows", slowly)
-        thread = threading.Thread(target=one.add, args=[raw({1: call("B")})])
-        thread.start()
-        assert made.wait(10)
-        one.discard([P0])
-        one.assign({P0: 0})
-        go_on.set()
-        thread.join(10)
-    one.add(raw({1: call("B"), 2: call("A")}))
-    one.flush(SOON)
-    assert silver.column("rejection_reason") == [None, None, "duplicate:sid"]
 
 
 def test_records_of_a_partition_that_was_taken_over_are_shared_by_its_new_owner_only() -> None:
