@@ -6,7 +6,9 @@ embedded stack. The same code runs against compose or production by changing URL
 """
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,8 @@ from pydantic_settings import (
 from lakehouse.errors import UsageError
 
 STACK_FILE = "stack.env"
+# Variables that are read elsewhere: a worker's name, an option of `up` and `demo`.
+_OTHERS = {"LAKEHOUSE_WORKER", "LAKEHOUSE_FREE_PORTS"}
 _MIB = 1024 * 1024
 
 
@@ -148,6 +152,14 @@ def origins() -> dict[str, str]:
     return {
         name: next((label for label, values in sources if name in values), "default") for name in Settings.model_fields
     }
+
+
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables that look like settings and are none, each with the one that may be meant, or an empty text."""
+    prefix = Settings.model_config["env_prefix"]
+    known = {f"{prefix}{name}".upper() for name in Settings.model_fields} | _OTHERS
+    unknown = [name for name in environment if name.upper().startswith(prefix) and name.upper() not in known]
+    return {name: "".join(get_close_matches(name.upper(), known, 1, 0.8)) for name in unknown}
 
 
 @cache

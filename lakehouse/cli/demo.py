@@ -1,5 +1,6 @@
 """`lakehouse demo`: the whole line at once, for a person to look at."""
 
+import re
 import time
 from typing import TYPE_CHECKING
 
@@ -157,7 +158,9 @@ def _show_queries(console: Console) -> None:
         began = time.perf_counter()
         names, rows = reader.table(text)
         took_ms = (time.perf_counter() - began) * 1000
-        show_rows(console, names, rows, f"{text.splitlines()[0].removeprefix('-- ')} ({took_ms:.0f} ms)")
+        limit = re.search(r"^limit (\d+)$", text, re.MULTILINE)
+        first = f", the first {limit[1]} rows" if limit and len(rows) == int(limit[1]) else ""
+        show_rows(console, names, rows, f"{text.splitlines()[0].removeprefix('-- ')}{first} ({took_ms:.0f} ms)")
 
 
 def _show_freshness(console: Console) -> None:

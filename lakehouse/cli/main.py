@@ -1,6 +1,7 @@
 """The `lakehouse` command: loads a command's module only when that command runs, so that `--help` stays quick."""
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -63,6 +64,7 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; mistakes end in one sentence and exit code 2, failures in one sentence and 1."""
+    _warn_of_misspelt_settings()
     try:
         return cli.main(args=arguments, prog_name="lakehouse", standalone_mode=False)
     except SystemExit as ended:
@@ -82,6 +84,15 @@ def main(arguments: list[str] | None = None) -> Any:
     except LakehouseError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+
+
+def _warn_of_misspelt_settings() -> None:
+    """A setting that is not read looks like one that does nothing."""
+    if any(name.startswith("LAKEHOUSE_") for name in os.environ):
+        from lakehouse.settings import unknown_variables
+
+        for name, meant in unknown_variables(os.environ).items():
+            click.echo(f"warning: {name} is no setting" + (f"; is {meant} meant?" if meant else ""), err=True)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,8 @@ def _notes(files: list[MessageFile], messages: ResumedMessages, key_field: str |
     """What was left out, or is worth a look."""
     notes = [f"{f.name}: {f.blank_lines:,} blank lines left out" for f in files if f.blank_lines]
     notes += [f"{f.name}: the byte-order mark at its start was left out" for f in files if f.had_mark]
+    if not messages.count and not messages.left_out and not interrupted:
+        notes.append(f"{', '.join(f.name for f in files)}: there is no message in it, so nothing was sent")
     if messages.count and messages.without_key == messages.count:
         member = key_field or "that the key is taken from; --key-field names one"
         notes.append(
@@ -151,4 +153,4 @@ def reference_command(kind: str, file: str, rate: float | None, as_json: bool) -
         publisher = Publisher(rate, display.advance, ctrl_c.asked)
         interrupted = _finish(publisher, kind, records)
     result = {"topic": settings().topic(kind), "published": publisher.delivered, "seconds": round(publisher.seconds, 3)}
-    _report(result, interrupted, as_json, [])
+    _report(result, interrupted, as_json, [] if records else [f"{file}: there is no record in it, so nothing was sent"])

@@ -138,4 +138,5 @@ def _first_words(sql: str) -> str:
 def _clickhouse_sentence(said: str) -> str:
     """The server's own sentence, without the library's words before it and the address after."""
     said = _ADDED.sub("failed at the end of the statement", said.rpartition("DB::Exception: ")[2])
+    said = re.sub(r"\s+FORMAT Native\b", "", said)
     return one_line(re.sub(r" \((for url|version) .*", "", said, flags=re.DOTALL))[:1000]

@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lakehouse.cli.sql_result import Result, Row, distinct, value_json, value_text
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import LakehouseError, UsageError
 
 FORMATS = ("table", "csv", "json", "parquet")
-_SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet"}
+_SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "csv"}
 # How long rows that a table does not show are counted before we say "at least" and cancel the query.
 _COUNT_S = 2.0
 # Where no terminal limits the width, nothing is folded or cut.
@@ -30,8 +30,19 @@ Count = Callable[[int], None]
 
 
 def format_of(path: str | None) -> str:
-    """The format for an output file when none was asked for; `table` without a file."""
-    return "table" if path is None else _SUFFIXES.get(Path(path).suffix.lower(), "csv")
+    """The format for an output file when none was asked for; `table` without a file, CSV where its name says nothing.
+
+    Raises:
+        UsageError: its name ends in something that is none of our formats.
+    """
+    if path is None:
+        return "table"
+    suffix = Path(path).suffix.lower()
+    if suffix and suffix not in _SUFFIXES:
+        raise UsageError(
+            f"{path}: {suffix} is none of {', '.join(_SUFFIXES)}; --format says what to write all the same"
+        )
+    return _SUFFIXES.get(suffix, "csv")
 
 
 @contextlib.contextmanager

@@ -123,7 +123,9 @@ def print_layers(console: Console, layers: list[dict[str, Any]]) -> None:
         return
     table = Table(*layers[0].keys(), box=None, padding=(0, 2, 0, 0))
     for layer in layers:
-        table.add_row(*("" if value is None else str(value) for value in layer.values()))
+        # to the second: a terminal of 80 columns has room for no more
+        shown = {**layer, "at": str(layer["at"] or "")[:19].replace("T", " ")} if "at" in layer else layer
+        table.add_row(*("" if value is None else str(value) for value in shown.values()))
     console.print()
     console.print(table)
 

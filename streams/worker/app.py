@@ -7,6 +7,7 @@ what counts as done, is in `assignment.py` and `streams.line`.
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import AsyncIterable
 from typing import Any
 
@@ -21,7 +22,7 @@ from streams.worker.membership import client_id, end_former
 from streams.worker.transport import BatchTransport, NoTables
 
 log = logging.getLogger(__name__)
-_WORKER = os.environ.get("LAKEHOUSE_WORKER", "0")
+_WORKER = os.environ.get("LAKEHOUSE_WORKER") or socket.gethostname()
 # The group takes a dead worker's partitions away after this long. Heartbeats come from a thread of their own, and bring word
 # that the group is to be joined anew: everybody's partitions stand still until the last member has heard of it.
 _SESSION_S, _HEARTBEAT_S = 8.0, 0.5

@@ -205,3 +205,12 @@ def test_records_of_all_four_kinds_go_through_untouched_from_s3_too(cli: Cli, bu
     assert (process.returncode, "record 1: no tac, the key of devices. Nothing was published." in said) == (2, True), (
         said
     )
+
+
+def test_an_empty_file_is_no_mistake_and_is_told(cli: Cli, tmp_path: Path) -> None:
+    empty = tmp_path / "nothing.ndjson"
+    empty.write_text("")
+    assert cli.run("publish", "calls", str(empty))["published"] == 0
+    assert f"{empty}: there is no message in it" in cli.said
+    assert cli.run("reference", "users", str(empty))["published"] == 0
+    assert f"{empty}: there is no record in it" in cli.said

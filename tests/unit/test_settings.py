@@ -3,7 +3,7 @@
 import pytest
 
 from lakehouse.errors import UsageError
-from lakehouse.settings import settings
+from lakehouse.settings import settings, unknown_variables
 
 
 @pytest.mark.parametrize("value", ["foo", "127.0.0.1:8080", "http://", "jdbc:trino://there:8080"])
@@ -18,3 +18,18 @@ def test_an_address_without_a_host_or_a_scheme_is_refused(
             settings()
     finally:
         settings.cache_clear()
+
+
+def test_a_misspelt_variable_is_told_with_what_may_be_meant() -> None:
+    environment = {
+        "LAKEHOUSE_KAFKA_BOOTSTRP": "there:9092",
+        "LAKEHOUSE_QQQ": "1",
+        "LAKEHOUSE_TRINO_URL": "http://there",
+        "lakehouse_workers": "2",
+        "LAKEHOUSE_WORKER": "a",
+        "HOME": "/root",
+    }
+    assert unknown_variables(environment) == {
+        "LAKEHOUSE_KAFKA_BOOTSTRP": "LAKEHOUSE_KAFKA_BOOTSTRAP",
+        "LAKEHOUSE_QQQ": "",
+    }

@@ -19,7 +19,7 @@ from lakehouse.cli.sql_output import Output, blocks, destination, fits, format_o
 from lakehouse.cli.sql_parquet import arrow_type
 from lakehouse.cli.sql_result import Result, distinct, value_json, value_text
 from lakehouse.cli.sql_statements import split_statements
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import LakehouseError, UsageError
 
 
 def texts(text: str, engine: str = "trino") -> list[str]:
@@ -213,6 +213,8 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
 
 def test_the_format_is_what_the_file_is_called() -> None:
     assert [format_of(name) for name in (None, "a.parquet", "a.JSON", "a.txt")] == ["table", "parquet", "json", "csv"]
+    with pytest.raises(UsageError, match=r"report.xlsx: .xlsx is none of .csv, .json"):
+        format_of("report.xlsx")
 
 
 def test_values_read_well() -> None:
