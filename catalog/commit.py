@@ -21,7 +21,7 @@ from pyiceberg.exceptions import CommitFailedException, RESTError
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Snapshot
+from pyiceberg.table.snapshots import Operation, Snapshot
 from pyiceberg.table.update import AssertTableUUID
 from requests.exceptions import RequestException
 
@@ -76,11 +76,20 @@ class PartitionBatch:
 
 @dataclass(frozen=True)
 class Landed:
-    """What a fenced append did: the table's next offset of each partition that landed, and those left out."""
+    """What a fenced append did.
+
+    Attributes:
+        next: the table's next offset of each partition that landed.
+        fenced: partitions that were left out.
+        batch_id: that the snapshot names which has it.
+        cut: partitions of which the table may have had a part already, as somebody else made its rows.
+    """
 
     next: Offsets
     fenced: frozenset[PartitionId]
     rows: int
+    batch_id: str = ""
+    cut: frozenset[PartitionId] = frozenset()
 
 
 def positions(table: Table) -> Positions:
@@ -125,6 +134,22 @@ def _back_to_positions(metadata: TableMetadata) -> Iterator[Snapshot]:
         if parent is None or _said(snapshot, POSITIONS) is not None:
             return
         snapshot = metadata.snapshot_by_id(parent)
+
+
+def batches_in(table: Table) -> frozenset[str]:
+    """The batches whose rows the table's present state has, as they landed, as far back as its snapshots are there.
+
+    Back to where somebody deleted or changed rows: of what is older it is not known.
+    """
+    found: set[str] = set()
+    snapshot = table.metadata.current_snapshot()
+    while snapshot is not None and snapshot.summary is not None:
+        if snapshot.summary.operation not in (Operation.APPEND, Operation.REPLACE):
+            break
+        found |= batch_ids(snapshot)
+        parent = snapshot.parent_snapshot_id
+        snapshot = table.metadata.snapshot_by_id(parent) if parent is not None else None
+    return frozenset(found)
 
 
 def batch_ids(snapshot: Snapshot) -> frozenset[str]:
@@ -217,6 +242,7 @@ class _Attempt:
         self.with_others = False
         self._file: tuple[tuple[tuple[PartitionId, int], ...], DataFile | None] | None = None
         self._sent = False
+        self._cut: frozenset[PartitionId] = frozenset()
 
     def already_there(self) -> Landed | None:
         """What an earlier try did after all, though its answer was lost; looked for in all snapshots."""
@@ -229,7 +255,7 @@ class _Attempt:
                 then = Positions.loads(_said(snapshot, POSITIONS))
                 next_offsets = {b.partition: b.next for b in self._batches if then.next.get(b.partition) == b.next}
                 fenced = frozenset(b.partition for b in self._batches) - next_offsets.keys()
-                return Landed(next_offsets, fenced, 0)
+                return Landed(next_offsets, fenced, 0, self.batch_id, self._cut)
         return None
 
     def send(self) -> Landed | None:
@@ -241,6 +267,8 @@ class _Attempt:
         stands = positions(seen)
         fitting = [cut for b in self._batches if (cut := _fit(b, stands)) is not None]
         fenced = frozenset(b.partition for b in self._batches) - {b.partition for b in fitting}
+        given = {b.partition: b for b in self._batches}
+        self._cut |= {b.partition for b in fitting if b is not given[b.partition]}
         if not fitting:
             raise Fenced(_explain(self._table, self._batches, stands))
         own = self._as_offer(fitting)
@@ -259,7 +287,8 @@ class _Attempt:
         _commit(seen, with_me, after)
         self._table.metadata, self._table.metadata_location = seen.metadata, seen.metadata_location
         self.turn.answer([offer.batch_id for offer in with_me[1:]], True)
-        return Landed({b.partition: b.next for b in fitting}, fenced, sum(len(b.rows) for b in fitting))
+        rows = sum(len(b.rows) for b in fitting)
+        return Landed({b.partition: b.next for b in fitting}, fenced, rows, self.batch_id, self._cut)
 
     def offer(self) -> Offer:
         """All batches as they are, for another worker to commit. From now on they may land at any time.
@@ -273,9 +302,8 @@ class _Attempt:
 
     def whole(self) -> Landed:
         """What it is when all of the offer has landed."""
-        return Landed(
-            {b.partition: b.next for b in self._batches}, frozenset(), sum(len(b.rows) for b in self._batches)
-        )
+        rows = sum(len(b.rows) for b in self._batches)
+        return Landed({b.partition: b.next for b in self._batches}, frozenset(), rows, self.batch_id)
 
     def _as_offer(self, parts: Sequence[PartitionBatch]) -> Offer:
         """Parts of the batches with their rows in a file, which is written once as long as the parts are the same."""

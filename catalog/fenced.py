@@ -9,7 +9,7 @@ from pyiceberg.table import Table
 
 from catalog import scan
 from catalog.client import ensure_table
-from catalog.commit import DAY_OF, Landed, PartitionBatch, append_fenced, positions
+from catalog.commit import DAY_OF, Landed, PartitionBatch, append_fenced, batches_in, positions
 from catalog.faults import answering
 from catalog.offsets import PartitionId, Positions
 from catalog.schemas import Column
@@ -42,11 +42,6 @@ class FencedTable:
         """Namespace and table."""
         return ".".join(self._table.name())
 
-    @property
-    def uuid(self) -> str:
-        """The table's own: one that is made anew under its name has another."""
-        return str(self._table.metadata.table_uuid)
-
     def positions(self) -> Positions:
         """Where the table stands now. If it was made anew since, appends are to the new one from here on.
 
@@ -62,6 +57,14 @@ class FencedTable:
     def append(self, batches: Sequence[PartitionBatch], deadline: Deadline) -> Landed:
         """See `append_fenced`."""
         return append_fenced(self._table, batches, deadline, self._turns)
+
+    def batches(self) -> frozenset[str]:
+        """See `batches_in`; as the table stands now.
+
+        Raises:
+            Retry: the catalog does not answer.
+        """
+        return batches_in(self._now())
 
     def last_accepted(
         self, ranges: Mapping[PartitionId, scan.Range], count: int

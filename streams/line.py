@@ -198,7 +198,8 @@ class Line:
                 for state in unknown.values():
                     state.window = self._window()
                 return
-            kept = {p: self._kept_window(p, state.silver.next) for p, state in unknown.items()}
+            landed = self._silver.batches() if self._store is not None and unknown else frozenset()
+            kept = {p: self._kept_window(p, state.silver.next, landed) for p, state in unknown.items()}
             ranges = {p: (kept[p][0], state.silver.next) for p, state in unknown.items()}
             count = self._settings.duplicate_window_events
             for partition, first, accepted in self._silver.last_accepted(ranges, count) if ranges else ():
@@ -208,9 +209,9 @@ class Line:
                 window.remember(accepted["event_id"], accepted["kafka_timestamp"])
                 unknown[partition].window = window
 
-    def _kept_window(self, partition: PartitionId, until: int) -> tuple[int, DuplicateWindow]:
+    def _kept_window(self, partition: PartitionId, until: int, landed: Collection[str]) -> tuple[int, DuplicateWindow]:
         """A window that the line's store has, and the offset that it ends at; else an empty one."""
-        found = None if self._store is None else self._store.find(self._silver.uuid, partition, until)
+        found = None if self._store is None else self._store.find(partition, until, landed)
         return found or (0, self._window())
 
     def _window(self) -> DuplicateWindow:
@@ -273,13 +274,17 @@ class Line:
                 log.exception("%s: a commit failed in a way that was not foreseen", table.name)
             gone = frozenset(p for p, state in states.items() if self._drop(p, state))
             return Flushed({}, gone, (str(error),))
+        cut = frozenset[PartitionId]()
         if table is self._silver:
-            for partition in landed.next:
+            # Somebody else made a part of their rows: what is known of those may not be what the table has.
+            cut = landed.cut
+            for partition in landed.next.keys() - cut:
                 if self._store is not None and (snapshot := known[partition]) is not None:
-                    self._store.keep(self._silver.uuid, partition, snapshot)
+                    self._store.keep(partition, snapshot, landed.batch_id)
             self._share(taken, landed.next)
-        gone = frozenset(p for p in landed.fenced if self._drop(p, states[p]))
+        gone = frozenset(p for p in landed.fenced | cut if self._drop(p, states[p]))
         reasons = tuple(f"{p.topic_id}[{p.partition}] of {self.contract.source} was taken over" for p in landed.fenced)
+        reasons += tuple(f"{p.topic_id}[{p.partition}] of {self.contract.source} was in part there" for p in cut)
         return Flushed(landed.next, gone, reasons, landed.rows)
 
     def _drop(self, partition: PartitionId, state: PartitionState) -> bool:

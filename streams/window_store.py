@@ -1,12 +1,13 @@
 """Duplicate windows on this machine's disk, so that a worker that starts need not read back a day of accepted events.
 
-Only a cache, and never trusted: a window is of one table, and of an offset that the table had reached when it was kept; what is
-missing, damaged or of another kind is read back from the table instead. Runs of a window do not change once they are made,
-and are merged as they grow, so most of them are on the disk already when a window is kept again.
+Only a cache, and never trusted: a window names the batch with which all that it knows had landed, and is used only where that
+batch is in the table's present history; it is kept whole or not at all. What is missing, damaged, of another kind or of a
+history that was rolled back is read back from the table instead. Runs of a window do not change once they are made, and are
+merged as they grow, so most of them are on the disk already when a window is kept again.
 
-A folder a partition: `window.json` (offset, acceptance number, names and checksums of runs), which is replaced at once, and a
-file a run. Processes that share the folder may both write: names of runs are drawn, and a run that somebody else removed makes
-the window be read back.
+A folder a partition: `window.json` (checksum, offset, acceptance number, names and checksums of runs), which is replaced at
+once, and a file a run. Processes that share the folder may both write: names of runs are drawn, and a run that somebody else
+removed makes the window be read back.
 """
 
 import json
@@ -15,8 +16,10 @@ import os
 import shutil
 import time
 import uuid
+import weakref
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +36,15 @@ log = logging.getLogger(__name__)
 _INDEX = "window.json"
 # What nobody has kept again for that long is of no use any more.
 _STALE_S = 2 * 24 * 3600.0
+# After a disk refused.
+_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
     """A run on the disk."""
 
-    run: Run
+    run: "weakref.ref[Run]"
     name: str
     crc: int
 
@@ -55,64 +60,71 @@ class WindowStore:
         self._folder = folder
         max_events, max_age_s = self._limits = settings.duplicate_window_events, settings.duplicate_window_s
         # Ids are kept as hashes, which another release of Polars or another machine may compute otherwise.
-        hashed = [column.item() for column in hashes(pl.Series(["an id"]))]
-        self._kind = f"1 {max_events} {max_age_s} {hashed} {zlib.crc32(contract.fingerprint.encode())}"
+        hashed = [column.tolist() for column in hashes(pl.Series(["", "an id", "a longer id " * 20]))]
+        self._kind = f"2 {max_events} {max_age_s} {pl.__version__} {hashed} {_crc(contract.fingerprint)}"
         self._kept: dict[PartitionId, list[_Kept]] = {}
-        self._told = ""
+        self._not_before_s = 0.0
         self._tidy()
 
-    def keep(self, table: str, partition: PartitionId, snapshot: Snapshot) -> None:
+    def keep(self, partition: PartitionId, snapshot: Snapshot, batch_id: str) -> None:
         """Keep what was accepted up to an offset that the table has reached. A disk that refuses is only told of.
 
         Args:
-            table: its uuid; a table that was made anew is another one.
+            batch_id: of the commit that brought the table there.
         """
+        if time.monotonic() < self._not_before_s:
+            return
         try:
-            self._write(table, partition, snapshot)
-        except OSError as error:
-            if self._told != str(error):
-                log.warning(
-                    "windows are not kept in %s (%s): a worker that starts reads them back", self._folder, error
-                )
-            self._told = str(error)
+            self._write(partition, snapshot, batch_id)
+        except Exception as error:  # whatever it is, a cache must not hold up commits
+            log.warning("windows are not kept in %s (%s): a worker that starts reads them back", self._folder, error)
+            self._not_before_s = time.monotonic() + _PAUSE_S
 
-    def _write(self, table: str, partition: PartitionId, snapshot: Snapshot) -> None:
+    def _write(self, partition: PartitionId, snapshot: Snapshot, batch_id: str) -> None:
         place = self._place(partition)
         place.mkdir(parents=True, exist_ok=True)
-        before = self._kept.get(partition, [])
-        kept = [
-            next((one for one in before if one.run is run), None) or _write_run(place, run) for run in snapshot.runs
-        ]
+        before = self._kept.pop(partition, [])
+        there = {id(run): one for one in before if (run := one.run()) is not None and (place / one.name).exists()}
+        kept = [there.get(id(run)) or _write_run(place, run) for run in snapshot.runs]
         index = {
             "kind": self._kind,
-            "table": table,
+            "batch": batch_id,
             "next": snapshot.next,
             "accepted": snapshot.accepted,
             "runs": [[one.name, one.crc] for one in kept],
         }
-        draft = place / f"{uuid.uuid4().hex}.json"
-        draft.write_text(json.dumps(index))
-        os.replace(draft, place / _INDEX)
+        text = json.dumps(index)
+        _put(place / _INDEX, lambda draft: draft.write_text(f"{_crc(text)} {text}"))
         self._kept[partition] = kept
         for one in before:
             if one not in kept:
                 (place / one.name).unlink(missing_ok=True)
 
-    def find(self, table: str, partition: PartitionId, until: int) -> tuple[int, DuplicateWindow] | None:
-        """The window of a partition and the offset that it ends at, if it is of this table and not beyond an offset."""
+    def find(self, partition: PartitionId, until: int, landed: Collection[str]) -> tuple[int, DuplicateWindow] | None:
+        """The window of a partition and the offset that it ends at, if the table has all that it knows.
+
+        Args:
+            until: where the table stands.
+            landed: the batches in the table's history.
+        """
         place = self._place(partition)
         try:
-            index: dict[str, Any] = json.loads((place / _INDEX).read_text())
-            if index["kind"] != self._kind or index["table"] != table or index["next"] > until:
+            crc, text = (place / _INDEX).read_text().split(" ", 1)
+            index: dict[str, Any] = json.loads(text)
+            if crc != str(_crc(text)) or index["kind"] != self._kind:
                 return None
-            kept = [_read_run(place, name, crc) for name, crc in index["runs"]]
-            _remove_others(place, [one.name for one in kept])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            if index["batch"] not in landed or index["next"] > until:
+                return None
+            runs = [_read_run(place, name, crc) for name, crc in index["runs"]]
+            _remove_others(place, [name for name, _ in index["runs"]])
+        except Exception as error:  # a damaged file can make any error
             if not isinstance(error, FileNotFoundError):
                 log.info("the window in %s is not used: %s", place, error)
             return None
-        self._kept[partition] = kept
-        snapshot = Snapshot(index["next"], index["accepted"], tuple(one.run for one in kept))
+        self._kept[partition] = [
+            _Kept(weakref.ref(run), name, crc) for run, (name, crc) in zip(runs, index["runs"], strict=True)
+        ]
+        snapshot = Snapshot(index["next"], index["accepted"], tuple(runs))
         return snapshot.next, DuplicateWindow.restored(*self._limits, snapshot)
 
     def _place(self, partition: PartitionId) -> Path:
@@ -121,18 +133,29 @@ class WindowStore:
     def _tidy(self) -> None:
         """Remove windows of partitions that are gone or belong to another machine now."""
         for index in self._folder.glob(f"*/{_INDEX}"):
-            if time.time() - index.stat().st_mtime > _STALE_S:
-                shutil.rmtree(index.parent, ignore_errors=True)
+            with suppress(OSError):
+                if time.time() - index.stat().st_mtime > _STALE_S:
+                    shutil.rmtree(index.parent, ignore_errors=True)
+
+
+def _put(path: Path, write: Callable[[Path], object]) -> None:
+    """Let a file appear at once, or leave nothing of it."""
+    draft = path.with_name(f"{uuid.uuid4().hex}.draft{path.suffix}")
+    try:
+        write(draft)
+        os.replace(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _write_run(place: Path, run: Run) -> _Kept:
     columns = np.stack([run.first, run.second, run.number.view(np.uint64), run.time.view(np.uint64)])
     name = f"{uuid.uuid4().hex}.npy"
-    np.save(place / name, columns)
-    return _Kept(run, name, zlib.crc32(columns.data))
+    _put(place / name, lambda draft: np.save(draft, columns))
+    return _Kept(weakref.ref(run), name, zlib.crc32(columns.data))
 
 
-def _read_run(place: Path, name: str, crc: int) -> _Kept:
+def _read_run(place: Path, name: str, crc: int) -> Run:
     """Raises:
     ValueError: it is not what was written.
     """
@@ -140,7 +163,7 @@ def _read_run(place: Path, name: str, crc: int) -> _Kept:
     if zlib.crc32(columns.data) != crc:
         raise ValueError(f"{name} is damaged")
     first, second, number, at = columns
-    return _Kept(Run(first, second, number.view(np.int64), at.view(np.int64)), name, crc)
+    return Run(first, second, number.view(np.int64), at.view(np.int64))
 
 
 def _remove_others(place: Path, names: Sequence[str]) -> None:
@@ -148,3 +171,7 @@ def _remove_others(place: Path, names: Sequence[str]) -> None:
     for path in place.iterdir():
         if path.name not in names and path.name != _INDEX and time.time() - path.stat().st_mtime > _STALE_S:
             path.unlink(missing_ok=True)
+
+
+def _crc(text: str) -> int:
+    return zlib.crc32(text.encode())

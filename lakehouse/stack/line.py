@@ -2,12 +2,11 @@
 
 import asyncio
 import os
+import socket
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-
-from aiokafka.errors import KafkaError
 
 from lakehouse.stack.server import Server, Site, ask, is_local
 from streams.worker.membership import end_former
@@ -57,6 +56,7 @@ class Worker(LineProcess):
         self.number = number
         self.name = f"worker-{number}"
         self.title = f"Worker {number}"
+        self._in_group = f"{socket.gethostname()}-{number}"
 
     def prepare(self) -> None:
         """Give the partitions of a worker that was killed to the others while it starts again.
@@ -65,16 +65,16 @@ class Worker(LineProcess):
         """
         super().prepare()
         now = self.settings
-        with suppress(KafkaError, OSError):
-            asyncio.run(end_former(now.kafka_bootstrap, now.consumer_group, str(self.number)))
+        with suppress(Exception):
+            asyncio.run(end_former(now.kafka_bootstrap, now.consumer_group, self._in_group))
 
     def command(self) -> list[str]:
         """Faust's own command line."""
         return worker_command(self.site.folder_of("faust") / str(self.number))
 
     def environment(self) -> dict[str, str]:
-        """Its number."""
-        return {**super().environment(), "LAKEHOUSE_WORKER": str(self.number)}
+        """Its name in the consumer group, which may span machines."""
+        return {**super().environment(), "LAKEHOUSE_WORKER": self._in_group}
 
 
 class Orchestrator(LineProcess):

@@ -56,7 +56,7 @@ class LakehouseApp(faust.App):
             if await end_former(settings().kafka_bootstrap, self.conf.id, _WORKER):
                 log.info("this worker's predecessor was still in the group, and has left it now")
         except (KafkaError, OSError) as error:
-            log.info("whether a predecessor is still in the group is not known: %s", error or "Kafka does not answer")
+            log.info("whether a predecessor is still in the group is not known: %s", str(error) or "no answer")
 
 
 app = LakehouseApp(

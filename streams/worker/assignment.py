@@ -67,6 +67,7 @@ class Assignments:
         self._moved: dict[TP, tuple[int, float]] = {}
         self._sought: dict[TP, float] = {}
         self._compared_s = time.monotonic()
+        self._asked: asyncio.Future[str] | None = None
         self.consumer: Any = None
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -330,19 +331,27 @@ class Assignments:
             await self._same_topics()
             await self._same_tables()
             for tp, partition in list(self._ids.items()):
-                wanted = self._lines[self._source_of[tp.topic]].wanted(partition)
+                line = self._lines[self._source_of[tp.topic]]
+                wanted = line.wanted(partition)
                 position, since = self._moved.get(tp, (-1, time.monotonic()))
                 end = self.consumer.highwater(tp) if self.consumer is not None else None
                 moved = wanted is not None and wanted != position
-                if moved or (wanted is not None and (end is None or end <= wanted)):
+                # reading back has limits of its own
+                if moved or not line.remembers(partition) or (wanted is not None and (end is None or end <= wanted)):
                     self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
                 elif time.monotonic() - since > _STUCK_S:
                     leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", STUCK)
 
     async def _in_group(self) -> None:
         """End a process that will get no partitions any more."""
+        if self.consumer is None:
+            return
+        asked = self._asked = self._asked or asyncio.ensure_future(self.consumer.group_error())
+        if not (await asyncio.wait([asked], timeout=_WATCH_S))[0]:
+            return  # a thread that does not answer is what the rest of the watch is for
+        self._asked = None
         try:
-            if self.consumer is not None and (why := await self.consumer.group_error()):
+            if why := asked.result():
                 log.warning("the consumer group: %s; it is tried again", why)
         except KafkaError as error:
             leave(f"it is no longer in its consumer group: {error}", STUCK)

@@ -145,7 +145,9 @@ async def group_error(coordinator: Any) -> str:
     Raises:
         KafkaError: it has given up for good.
     """
-    ended = coordinator._coordination_task.done()
+    ended, heartbeats = coordinator._coordination_task.done(), coordinator._heartbeat_task
+    if heartbeats is not None and heartbeats.done() and not heartbeats.cancelled() and heartbeats.exception():
+        coordinator.request_rejoin()  # else nobody would start them again
     try:
         coordinator.check_errors()
     except KafkaError as error:

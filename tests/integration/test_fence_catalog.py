@@ -195,6 +195,21 @@ def test_offsets_survive_the_expiry_of_every_snapshot_that_told_them(table: Any,
     assert positions(table()).next == {P: 1000}
 
 
+def test_batches_are_in_a_table_until_they_are_rolled_back_or_somebody_deletes(table: Any, trino: Any) -> None:
+    one = FencedTable(table())
+    first = one.append([a_batch(P, 0)], Deadline.after(20))
+    trino(f"alter table iceberg.{NAME} execute optimize")
+    compacted = table().current_snapshot().snapshot_id
+    second = one.append([a_batch(P, 500), a_batch(Q, 0)], Deadline.after(20))
+    assert (first.cut, second.cut) == (frozenset(), {P})
+    assert one.batches() == {first.batch_id, second.batch_id}
+    trino(f"alter table iceberg.{NAME} execute rollback_to_snapshot({compacted})")
+    assert one.batches() == {first.batch_id}
+    trino(f"delete from iceberg.{NAME} where kafka_offset = 5")
+    third = one.append([a_batch(Q, 0)], Deadline.after(20))
+    assert one.batches() == {third.batch_id}
+
+
 def test_offsets_of_a_table_that_was_rolled_back_are_not_guessed(table: Any, trino: Any) -> None:
     """To a snapshot of somebody else's, after those that told its offsets had expired: the property tells of later ones."""
     append(table(), a_batch(P, 0))

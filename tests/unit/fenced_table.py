@@ -19,7 +19,7 @@ class MemoryTable:
         self.commits: list[pa.Table] = []
         self.answers = True
         self.read_back: list[dict[PartitionId, tuple[int, int]]] = []
-        self.uuid = "a-table"
+        self.ids: list[str] = []
         self._positions = Positions()
 
     def positions(self) -> Positions:
@@ -40,8 +40,16 @@ class MemoryTable:
         rows = [b.rows for b in fitting if len(b.rows)]
         if rows:
             self.commits.append(pa.concat_tables(rows))
-        fenced = {b.partition for b in batches} - {b.partition for b in fitting}
-        return Landed({b.partition: b.next for b in fitting}, frozenset(fenced), sum(map(len, rows)))
+        fenced = frozenset(b.partition for b in batches) - {b.partition for b in fitting}
+        given = {b.partition: b for b in batches}
+        cut = {b.partition for b in fitting if b is not given[b.partition]}
+        self.ids.append(f"batch {len(self.ids)} of {id(self)}")
+        next_offsets = {b.partition: b.next for b in fitting}
+        return Landed(next_offsets, fenced, sum(map(len, rows)), self.ids[-1], frozenset(cut))
+
+    def batches(self) -> frozenset[str]:
+        """The batches that came to stay."""
+        return frozenset(self.ids)
 
     def last_accepted(
         self, ranges: Mapping[PartitionId, tuple[int, int]], count: int
@@ -63,6 +71,7 @@ class MemoryTable:
     def roll_back(self, positions: Positions) -> None:
         """Go back by one commit."""
         self._positions = positions
+        self.ids[-1] += ", rolled back"
         del self.commits[-1]
 
     @property

@@ -56,3 +56,18 @@ async def test_where_nothing_is_wrong_nothing_is_told() -> None:
     await shortly()
     assert await group_error(one) == ""
     one._coordination_task.cancel()
+
+
+async def test_heartbeats_that_ended_are_started_again_by_joining_anew() -> None:
+    one = GroupCoordinator(AIOKafkaClient(bootstrap_servers="127.0.0.1:1"), SubscriptionState())
+    await shortly()
+    one._heartbeat_task = asyncio.create_task(failing())
+    await shortly()
+    one._rejoin_needed_fut = asyncio.get_running_loop().create_future()
+    await group_error(one)
+    assert one._rejoin_needed_fut.done()
+    one._coordination_task.cancel()
+
+
+async def failing() -> None:
+    raise GroupAuthorizationFailedError("lakehouse")

@@ -1,19 +1,20 @@
 """Windows that were kept on the disk: what was accepted is known at once, and only if it is in the table."""
 
+import gc
 import itertools
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.settings import Settings
 from streams.contract import contracts
-from streams.duplicates import DuplicateWindow
+from streams.duplicates import DuplicateWindow, Run
 from streams.window_store import WindowStore
 from tests.unit.fenced_table import MemoryTable
 from tests.unit.line_inputs import P0, P1, SOON, call, line, raw
@@ -37,10 +38,10 @@ def test_a_window_that_was_kept_and_found_again_goes_on_as_if_nothing_had_happen
         edges = sorted({0, len(events), *(c for c in (*cuts, *deaths) if c < len(events))})
         for first, after in itertools.pairwise(edges):
             found += found_in(window, events[first:after])
-            store.keep("a table", P0, window.snapshot(after))
+            store.keep(P0, window.snapshot(after), "a batch")
             if after in deaths:
                 store = WindowStore(Path(folder), CALLS, settings(limits))
-                position, window = store.find("a table", P0, after) or (-1, window)
+                position, window = store.find(P0, after, {"a batch"}) or (-1, window)
                 assert position == after
         assert found == naive(events, limits)
 
@@ -55,8 +56,8 @@ def test_what_landed_after_a_window_was_kept_is_added_to_it(
     with tempfile.TemporaryDirectory() as folder:
         store, window = WindowStore(Path(folder), CALLS, settings(limits)), DuplicateWindow(limits.events, limits.age_s)
         found_in(window, events[:kept])
-        store.keep("a table", P0, window.snapshot(kept))
-        _, window = WindowStore(Path(folder), CALLS, settings(limits)).find("a table", P0, dead) or (0, window)
+        store.keep(P0, window.snapshot(kept), "a batch")
+        _, window = WindowStore(Path(folder), CALLS, settings(limits)).find(P0, dead, {"a batch"}) or (0, window)
         since = zip(events[kept:dead], duplicates[kept:dead], strict=True)
         ids, times, _ = columns([e for e, duplicate in since if e.eligible and not duplicate])
         window.remember(ids, times)
@@ -149,10 +150,17 @@ def zeros(folder: Path) -> None:
         path.write_bytes(bytes(path.stat().st_size))
 
 
-def change_index(**changes: object) -> Callable[[Path], None]:
+def empty_runs(folder: Path) -> None:
+    for run in folder.glob("*/*.npy"):
+        run.write_bytes(b"")
+
+
+def change_index(text: str, other: str) -> Callable[[Path], None]:
     def change(folder: Path) -> None:
         (index,) = folder.glob("*/window.json")
-        index.write_text(json.dumps(json.loads(index.read_text()) | changes))
+        before = index.read_text()
+        assert text in before
+        index.write_text(before.replace(text, other))
 
     return change
 
@@ -160,13 +168,12 @@ def change_index(**changes: object) -> Callable[[Path], None]:
 DAMAGES: dict[str, Callable[[Path], None]] = {
     "a run that was changed": damage_run,
     "a run that is missing": remove_runs,
+    "runs without content, as after a power failure": empty_runs,
     "files that were cut": cut,
     "empty files": empty,
     "zeros, as after a power failure": zeros,
-    "another kind": change_index(kind="0"),
-    "another table": change_index(table="made anew"),
-    "a list": lambda folder: next(folder.glob("*/window.json")).write_text("[]") and None,
-    "runs that are none": change_index(runs=7),
+    "another offset": change_index('"next": 2', '"next": 1'),
+    "no list": change_index('"runs": [', '"runs": ['[:-1]),
 }
 
 
@@ -179,26 +186,55 @@ def test_what_is_damaged_or_of_another_kind_is_read_back(damage: Callable[[Path]
     assert silver.read_back == [{P0: (0, 2)}]
 
 
-def test_a_window_beyond_where_the_table_stands_is_not_used(tmp_path: Path) -> None:
+def test_a_window_of_a_history_that_was_rolled_back_is_not_used_though_the_table_is_beyond_it_again(
+    tmp_path: Path,
+) -> None:
     silver = MemoryTable()
     before = silver.positions()
     landed(silver, tmp_path)
     silver.roll_back(before)
+    assert line(silver, windows=tmp_path).assign({P0: 0}) == {P0: 0}
+    elsewhere = line(silver)
+    elsewhere.assign({P0: 0})
+    elsewhere.add(raw({0: call("X"), 1: call("Y"), 2: call("Z")}))  # another release took other rows
+    elsewhere.flush(SOON)
     other = line(silver, windows=tmp_path)
-    assert other.assign({P0: 0}) == {P0: 0}
-    other.add(raw({0: call("A"), 1: call("B")}))
+    other.assign({P0: 0})
+    other.add(raw({3: call("A"), 4: call("X")}))
     other.flush(SOON)
-    assert silver.column("rejection_reason") == [None, None]
+    assert silver.column("rejection_reason")[-2:] == [None, "duplicate:sid"]
+
+
+def test_rows_that_somebody_else_made_are_read_back_before_more_is_accepted(tmp_path: Path) -> None:
+    silver = MemoryTable()
+    landed(silver, tmp_path)
+    one, other = line(silver, windows=tmp_path), line(silver)
+    for each in (one, other):
+        each.assign({P0: 0})
+    other.add(raw({2: call("C"), 3: call("D")}))
+    other.flush(SOON)
+    one.add(raw({3: None, 4: call("E")}, first=2))  # Kafka has lost what the other one read
+    flushed = one.flush(SOON)
+    assert flushed.dropped == {P0}
+    assert one.assign({P0: 0}) == {P0: 5}
+    one.add(raw({5: call("C"), 6: call("E"), 7: call("F")}))
+    one.flush(SOON)
+    assert silver.column("rejection_reason")[-3:] == AGAIN
+    fresh = line(silver, windows=tmp_path)
+    fresh.assign({P0: 0})
+    fresh.add(raw({8: call("D"), 9: call("F"), 10: call("G")}))
+    fresh.flush(SOON)
+    assert silver.column("rejection_reason")[-3:] == AGAIN
 
 
 def test_windows_of_another_contract_are_not_used(tmp_path: Path) -> None:
     now = settings(Limits(100, 100))
     store = WindowStore(tmp_path, CALLS, now)
-    store.keep("a table", P0, DuplicateWindow(100, 100).snapshot(5))
-    assert WindowStore(tmp_path, CALLS, now).find("a table", P0, 5) is not None
+    store.keep(P0, DuplicateWindow(100, 100).snapshot(5), "a batch")
+    assert WindowStore(tmp_path, CALLS, now).find(P0, 5, {"a batch"}) is not None
     other = replace(CALLS, fields=(replace(CALLS.fields[0], required=False), *CALLS.fields[1:]))
-    assert WindowStore(tmp_path, other, now).find("a table", P0, 5) is None
-    assert WindowStore(tmp_path, CALLS, settings(Limits(99, 100))).find("a table", P0, 5) is None
+    assert WindowStore(tmp_path, other, now).find(P0, 5, {"a batch"}) is None
+    assert WindowStore(tmp_path, CALLS, settings(Limits(99, 100))).find(P0, 5, {"a batch"}) is None
 
 
 def test_a_disk_that_refuses_is_told_of_once_and_nothing_else_changes(
@@ -206,14 +242,36 @@ def test_a_disk_that_refuses_is_told_of_once_and_nothing_else_changes(
 ) -> None:
     silver, folder = MemoryTable(), tmp_path / "a file"
     folder.write_text("not a folder")
-    landed(silver, folder)
     one = line(silver, windows=folder)
     one.assign({P0: 0})
-    for offset in range(2, 5):
+    for offset in range(5):
         one.add(raw({offset: call(f"C{offset}")}))
         one.flush(SOON)
     assert silver.offsets() == [0, 1, 2, 3, 4]
-    assert len([r for r in caplog.records if "read" in r.message and "back" in r.message]) == 2  # one a worker
+    assert len([r for r in caplog.records if "are not kept" in r.message]) == 1
+
+
+def test_a_disk_that_is_full_keeps_nothing_of_what_did_not_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, columns: object) -> None:
+        path.write_bytes(b"a part")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(np, "save", full)
+    landed(MemoryTable(), tmp_path)
+    assert [path for path in tmp_path.glob("*/*") if path.is_file()] == []
+
+
+def test_windows_of_partitions_that_went_are_not_held(tmp_path: Path) -> None:
+    silver = MemoryTable()
+    one = line(silver, windows=tmp_path)
+    one.assign({P0: 0})
+    one.add(raw({0: call("A")}))
+    one.flush(SOON)
+    gc.collect()
+    held = sum(isinstance(each, Run) for each in gc.get_objects())
+    one.discard([P0])
+    gc.collect()
+    assert sum(isinstance(each, Run) for each in gc.get_objects()) < held
 
 
 def test_files_do_not_pile_up(tmp_path: Path) -> None:
