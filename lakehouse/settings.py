@@ -28,8 +28,9 @@ from pydantic_settings import (
 from lakehouse.errors import UsageError
 
 STACK_FILE = "stack.env"
-# Variables that are read elsewhere: a worker's name, an option of `up` and `demo`.
+# Variables that are read elsewhere: a worker's name, an option of `up` and `demo`, ports in the stack's file.
 _OTHERS = {"LAKEHOUSE_WORKER", "LAKEHOUSE_FREE_PORTS"}
+_OTHERS_BEGIN = "LAKEHOUSE_PORT_"
 _MIB = 1024 * 1024
 
 
@@ -158,7 +159,8 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
     """Variables that look like settings and are none, each with the one that may be meant, or an empty text."""
     prefix = Settings.model_config["env_prefix"]
     known = {f"{prefix}{name}".upper() for name in Settings.model_fields} | _OTHERS
-    unknown = [name for name in environment if name.upper().startswith(prefix) and name.upper() not in known]
+    mine = [name for name in environment if name.upper().startswith(prefix)]
+    unknown = [name for name in mine if name.upper() not in known and not name.upper().startswith(_OTHERS_BEGIN)]
     return {name: "".join(get_close_matches(name.upper(), known, 1, 0.8)) for name in unknown}
 
 

@@ -27,6 +27,7 @@ def test_a_misspelt_variable_is_told_with_what_may_be_meant() -> None:
         "LAKEHOUSE_TRINO_URL": "http://there",
         "lakehouse_workers": "2",
         "LAKEHOUSE_WORKER": "a",
+        "LAKEHOUSE_PORT_KAFKA_CONTROLLER": "9093",
         "HOME": "/root",
     }
     assert unknown_variables(environment) == {
