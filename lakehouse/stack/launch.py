@@ -70,6 +70,7 @@ def run(site: Site, servers: list[Server], watch: Watch) -> None:
         LakehouseError: a server did not start; nothing is left running.
     """
     logging.Formatter.converter = time.gmtime
+    logging.raiseExceptions = False  # a log that can't be written, on a full disk, is no news for the terminal
     logging.basicConfig(
         filename=site.log_of(SUPERVISOR_LOG), level=logging.INFO, format="%(asctime)sZ %(levelname)s %(message)s"
     )

@@ -236,7 +236,14 @@ class Supervisor:
                 if self.unwritten != str(error):
                     self.unwritten = str(error)
                     log.warning("%s: %s", self.site.folder, error)
-        self.watch(self.stack)
+        try:
+            self.watch(self.stack)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # what is shown goes to a file on that disk
+            if self.stack.phase == "starting":
+                raise
+            log.debug("not shown: %s", error)
 
 
 def _told(code: int) -> str:

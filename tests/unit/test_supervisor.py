@@ -1,5 +1,6 @@
 """The supervisor, driven with processes of no consequence."""
 
+import errno
 import sys
 import time
 from collections.abc import Callable
@@ -96,6 +97,22 @@ def test_a_first_start_that_fails_twice_shows_the_last_lines_of_the_log_and_ends
     last = StackState.read(site.folder)
     assert last is not None
     assert last.phase == "failed"
+
+
+def test_a_display_that_cannot_be_written_is_no_reason_to_end_servers_that_run(site: Site) -> None:
+    """As where `up` writes to a file on a disk that is full."""
+    shown = 0
+
+    def watch(now: StackState) -> None:
+        nonlocal shown
+        shown += now.phase == "up"
+        supervisor.ending = shown == 3
+        if now.phase == "up":
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    supervisor = Supervisor(site, [Dummy(site, "one")], watch)
+    supervisor.run()
+    assert supervisor.stack.phase == "down"
 
 
 def test_a_server_that_dies_later_is_started_again_and_counted(site: Site) -> None:
