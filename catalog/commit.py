@@ -243,6 +243,7 @@ class _Attempt:
         self._file: tuple[tuple[tuple[PartitionId, int], ...], DataFile | None] | None = None
         self._sent = False
         self._cut: frozenset[PartitionId] = frozenset()
+        self._fenced: frozenset[PartitionId] = frozenset()
 
     def already_there(self) -> Landed | None:
         """What an earlier try did after all, though its answer was lost; looked for in all snapshots."""
@@ -253,7 +254,9 @@ class _Attempt:
             if self.batch_id in held:
                 self.turn.answer(held - {self.batch_id}, True)
                 then = Positions.loads(_said(snapshot, POSITIONS))
-                next_offsets = {b.partition: b.next for b in self._batches if then.next.get(b.partition) == b.next}
+                # one that any try left out may stand there by somebody else's rows
+                mine = [b for b in self._batches if b.partition not in self._fenced]
+                next_offsets = {b.partition: b.next for b in mine if then.next.get(b.partition) == b.next}
                 fenced = frozenset(b.partition for b in self._batches) - next_offsets.keys()
                 return Landed(next_offsets, fenced, 0, self.batch_id, self._cut)
         return None
@@ -267,6 +270,7 @@ class _Attempt:
         stands = positions(seen)
         fitting = [cut for b in self._batches if (cut := _fit(b, stands)) is not None]
         fenced = frozenset(b.partition for b in self._batches) - {b.partition for b in fitting}
+        self._fenced |= fenced
         given = {b.partition: b for b in self._batches}
         self._cut |= {b.partition for b in fitting if b is not given[b.partition]}
         if not fitting:

@@ -38,6 +38,8 @@ _INDEX = "window.json"
 _STALE_S = 2 * 24 * 3600.0
 # After a disk refused.
 _PAUSE_S = 60.0
+# Longer than it takes from the first run of a window to its index.
+_SWEEP_S = 600.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,7 @@ class WindowStore:
         hashed = [column.tolist() for column in hashes(pl.Series(["", "an id", "a longer id " * 20]))]
         self._kind = f"2 {max_events} {max_age_s} {pl.__version__} {hashed} {_crc(contract.fingerprint)}"
         self._kept: dict[PartitionId, list[_Kept]] = {}
+        self._sweep_due_s: dict[PartitionId, float] = {}
         self._not_before_s = 0.0
         self._tidy()
 
@@ -99,6 +102,9 @@ class WindowStore:
         for one in before:
             if one not in kept:
                 (place / one.name).unlink(missing_ok=True)
+        if time.monotonic() >= self._sweep_due_s.get(partition, 0.0):
+            self._sweep_due_s[partition] = time.monotonic() + _SWEEP_S
+            _sweep(place, [one.name for one in kept])
 
     def find(self, partition: PartitionId, until: int, landed: Collection[str]) -> tuple[int, DuplicateWindow] | None:
         """The window of a partition and the offset that it ends at, if the table has all that it knows.
@@ -116,7 +122,6 @@ class WindowStore:
             if index["batch"] not in landed or index["next"] > until:
                 return None
             runs = [_read_run(place, name, crc) for name, crc in index["runs"]]
-            _remove_others(place, [name for name, _ in index["runs"]])
         except Exception as error:  # a damaged file can make any error
             if not isinstance(error, FileNotFoundError):
                 log.info("the window in %s is not used: %s", place, error)
@@ -132,8 +137,8 @@ class WindowStore:
 
     def _tidy(self) -> None:
         """Remove windows of partitions that are gone or belong to another machine now."""
-        for index in self._folder.glob(f"*/{_INDEX}"):
-            with suppress(OSError):
+        with suppress(Exception):
+            for index in self._folder.glob(f"*/{_INDEX}"):
                 if time.time() - index.stat().st_mtime > _STALE_S:
                     shutil.rmtree(index.parent, ignore_errors=True)
 
@@ -166,11 +171,12 @@ def _read_run(place: Path, name: str, crc: int) -> Run:
     return Run(first, second, number.view(np.int64), at.view(np.int64))
 
 
-def _remove_others(place: Path, names: Sequence[str]) -> None:
-    """Remove what a process that was killed left behind."""
+def _sweep(place: Path, names: Sequence[str]) -> None:
+    """Remove runs that no index names: a process that was killed, or that did not believe what was here, left them."""
     for path in place.iterdir():
-        if path.name not in names and path.name != _INDEX and time.time() - path.stat().st_mtime > _STALE_S:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process sweeps, too
+            if path.name not in names and path.name != _INDEX and time.time() - path.stat().st_mtime > _SWEEP_S:
+                path.unlink()
 
 
 def _crc(text: str) -> int:

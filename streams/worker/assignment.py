@@ -7,11 +7,12 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import redis
-from aiokafka.errors import KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.types import TP
 
 from catalog import client
@@ -250,7 +251,7 @@ class Assignments:
             return
         self._sought[tp] = time.monotonic()
         log.info("%s[%d]: back to offset %d", tp.topic, tp.partition, wanted)
-        await self.consumer.seek(tp, wanted)
+        await self._seek(tp, wanted)
 
     def _held_bytes(self) -> int:
         return sum(self._waiting.values()) + sum(line.buffered_bytes for line in self._lines.values())
@@ -295,9 +296,17 @@ class Assignments:
 
     async def _assign_again(self, dropped: Iterable[PartitionId]) -> None:
         again = {tp for tp, partition in self._ids.items() if partition in set(dropped)}
-        read_from = await self.assign(again)
-        for tp, offset in read_from.items():
+        for tp, offset in (await self.assign(again)).items():
+            await self._seek(tp, offset)
+
+    async def _seek(self, tp: TP, offset: int) -> None:
+        with suppress(IllegalStateError):  # a rebalance took it meanwhile
             await self.consumer.seek(tp, offset)
+
+    def forget_others(self, assigned: Collection[TP]) -> None:
+        """What was taken over beside a rebalance, and is not ours after it."""
+        for tp in self._ids.keys() - assigned:
+            self._lines[self._source_of[tp.topic]].discard([self._ids.pop(tp)])
 
     async def _tell_kafka(self, name: str, safe: Offsets) -> None:
         """Kafka's committed offsets are a hint for lag tools; a refusal changes nothing."""
@@ -331,13 +340,13 @@ class Assignments:
             await self._same_topics()
             await self._same_tables()
             for tp, partition in list(self._ids.items()):
-                line = self._lines[self._source_of[tp.topic]]
-                wanted = line.wanted(partition)
+                name = self._source_of[tp.topic]
+                wanted = self._lines[name].wanted(partition)
                 position, since = self._moved.get(tp, (-1, time.monotonic()))
                 end = self.consumer.highwater(tp) if self.consumer is not None else None
                 moved = wanted is not None and wanted != position
-                # reading back has limits of its own
-                if moved or not line.remembers(partition) or (wanted is not None and (end is None or end <= wanted)):
+                reads_back = name in self._remembering and not self._remembering[name].done()  # with limits of its own
+                if moved or reads_back or (wanted is not None and (end is None or end <= wanted)):
                     self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
                 elif time.monotonic() - since > _STUCK_S:
                     leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", STUCK)
@@ -384,10 +393,6 @@ class Assignments:
             return
         for tp, partition in list(self._ids.items()):
             leave_if_recreated(tp.topic, [partition], present.get(tp.topic, ()))
-
-    def leave(self, why: str) -> None:
-        """End the process at once; see `ending.leave`."""
-        leave(why, STUCK)
 
 
 def _latest(table: FencedTable, contract: Contract) -> Any:

@@ -16,6 +16,7 @@ from faust.types.tuples import ConsumerMessage
 from lakehouse.deadline import Deadline
 from streams.batch import RawBatch
 from streams.bronze import encode_headers
+from streams.worker.ending import STUCK, leave
 
 _FETCH_WAIT_MS = 200
 _REVOKE_S = 1.0  # every rebalance stops all workers of the group: what is not committed by then is read again
@@ -179,7 +180,7 @@ class BatchConsumer(driver.Consumer):
         try:
             fetched, _ = await self._wait_next_records(timeout)
         except LogWentBack as error:
-            self.app.assignments.leave(f"{error}; a new process takes the new topic")
+            leave(f"{error}; a new process takes the new topic", STUCK)
             return
         if not fetched or self.should_stop or not self.flow_active:
             return
@@ -203,7 +204,9 @@ class BatchConsumer(driver.Consumer):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Seek all partitions to where the tables stand; gives the last offset read, as Faust wants it."""
-        read_from = await self.app.assignments.assign(self.assignment())
+        assigned = self.assignment()
+        self.app.assignments.forget_others({TP(tp.topic, tp.partition) for tp in assigned})
+        read_from = await self.app.assignments.assign(assigned)
         await self._thread.seek_wait({driver.ensure_aiokafka_TP(tp): offset for tp, offset in read_from.items()})
         return {tp: offset - 1 for tp, offset in read_from.items()}
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakehouse.settings import Settings
+from streams import window_store
 from streams.contract import contracts
 from streams.duplicates import DuplicateWindow, Run
 from streams.window_store import WindowStore
@@ -282,6 +283,29 @@ def test_files_do_not_pile_up(tmp_path: Path) -> None:
         one.add(raw({offset: call(offset)}))
         one.flush(SOON)
     assert len(list(tmp_path.glob("*/*"))) < 12
+
+
+def test_runs_that_nobody_names_go_when_they_are_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    silver = MemoryTable()
+    landed(silver, tmp_path)
+    (left,) = [path for path in tmp_path.glob("*/*") if path.suffix == ".npy"]
+    monkeypatch.setattr(window_store, "_SWEEP_S", -1.0)
+    silver.ids[0] = "expired"
+    assert asked_again(silver, tmp_path) == AGAIN
+    assert silver.read_back == [{P0: (0, 2)}]
+    assert not left.exists()
+    assert asked_again(silver, tmp_path) == ["duplicate:sid"] * 3
+    assert silver.read_back == [{P0: (0, 2)}]
+
+
+def test_a_folder_of_somebody_else_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not yours")
+
+    monkeypatch.setattr(Path, "glob", refuse)
+    silver = MemoryTable()
+    landed(silver, tmp_path)
+    assert silver.offsets() == [0, 1]
 
 
 def test_two_processes_on_one_folder_disturb_each_other_at_most_in_speed(tmp_path: Path) -> None:
