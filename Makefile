@@ -33,6 +33,7 @@ bench: setup ## the worker against a hand-written loop, builds of few events aga
 	$(BIN)/python -m bench.calls
 	$(BIN)/python -m bench.build
 	$(BIN)/python -m bench.commits
+	$(BIN)/python -m bench.windows
 
 docs: setup ## write the generated reference pages anew
 	$(BIN)/python docs/generate.py

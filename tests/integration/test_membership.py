@@ -1,6 +1,5 @@
 """What a killed worker leaves in its consumer group, and what its successor makes of it."""
 
-import asyncio
 import secrets
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from lakehouse.settings import settings
 from streams.topics import Topics
 from streams.worker.membership import client_id, end_former
+from tests.loops import run
 
 pytestmark = pytest.mark.stack
 # A member that says when it has its partitions, and then only stays; its session outlives the test.
@@ -60,7 +60,7 @@ def members(group: str) -> Iterator[list["subprocess.Popen[str]"]]:
 
 
 def ended(name: str, group: str) -> int:
-    return asyncio.run(end_former(settings().kafka_bootstrap, group, name))
+    return run(end_former(settings().kafka_bootstrap, group, name))
 
 
 def all_with(group: str, *names: str) -> bool:

@@ -9,6 +9,7 @@ from bench import peer, report
 from bench.measure import Watched
 from bench.profile import Meter, profile
 from bench.report import Bench, Measured, Round
+from bench.windows import measure
 from lakehouse.errors import UsageError
 from sources.generate import Run, run
 
@@ -110,3 +111,7 @@ def test_the_table_is_written_between_its_marks_and_nothing_else(tmp_path: Path)
     file.write_text("no marks")
     with pytest.raises(UsageError, match="lacks the marks"):
         report.write(_bench((50, 100)), file)
+
+
+def test_a_kept_window_and_one_that_is_read_back_say_the_same(tmp_path: Path) -> None:
+    assert measure(2000, 20, tmp_path).same

@@ -10,6 +10,7 @@ from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError
 
 from streams.worker.transport import group_error
+from tests.loops import in_a_loop
 
 
 async def coordinator(failure: Exception) -> Any:
@@ -34,6 +35,7 @@ async def shortly() -> None:
         await asyncio.sleep(0.005)
 
 
+@in_a_loop
 async def test_a_refusal_is_told_once_and_then_tried_again() -> None:
     one = await coordinator(GroupAuthorizationFailedError("lakehouse"))
     await shortly()
@@ -44,6 +46,7 @@ async def test_a_refusal_is_told_once_and_then_tried_again() -> None:
     one._coordination_task.cancel()
 
 
+@in_a_loop
 async def test_an_error_that_ends_the_coordination_is_raised() -> None:
     one = await coordinator(ValueError("unforeseen"))
     await shortly()
@@ -51,6 +54,7 @@ async def test_an_error_that_ends_the_coordination_is_raised() -> None:
         await group_error(one)
 
 
+@in_a_loop
 async def test_where_nothing_is_wrong_nothing_is_told() -> None:
     one = GroupCoordinator(AIOKafkaClient(bootstrap_servers="127.0.0.1:1"), SubscriptionState())
     await shortly()
@@ -58,6 +62,7 @@ async def test_where_nothing_is_wrong_nothing_is_told() -> None:
     one._coordination_task.cancel()
 
 
+@in_a_loop
 async def test_heartbeats_that_ended_are_started_again_by_joining_anew() -> None:
     one = GroupCoordinator(AIOKafkaClient(bootstrap_servers="127.0.0.1:1"), SubscriptionState())
     await shortly()
