@@ -133,7 +133,8 @@ class WindowStore:
         return snapshot.next, DuplicateWindow.restored(*self._limits, snapshot)
 
     def _place(self, partition: PartitionId) -> Path:
-        return self._folder / f"{partition.topic_id}-{partition.partition}"
+        # a topic's id is Base64 and may have a slash, at its beginning, too
+        return self._folder / f"{partition.topic_id.replace('/', '_')}-{partition.partition}"
 
     def _tidy(self) -> None:
         """Remove windows of partitions that are gone or belong to another machine now."""

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.offsets import PartitionId
 from lakehouse.settings import Settings
 from streams import window_store
 from streams.contract import contracts
@@ -236,6 +237,15 @@ def test_windows_of_another_contract_are_not_used(tmp_path: Path) -> None:
     other = replace(CALLS, fields=(replace(CALLS.fields[0], required=False), *CALLS.fields[1:]))
     assert WindowStore(tmp_path, other, now).find(P0, 5, {"a batch"}) is None
     assert WindowStore(tmp_path, CALLS, settings(Limits(99, 100))).find(P0, 5, {"a batch"}) is None
+
+
+def test_a_topics_id_with_slashes_stays_in_the_folder(tmp_path: Path) -> None:
+    odd, now = PartitionId(f"{tmp_path}/elsewhere/x+A", 0), settings(Limits(100, 100))
+    store = WindowStore(tmp_path / "windows", CALLS, now)
+    store.keep(odd, DuplicateWindow(100, 100).snapshot(5), "a batch")
+    assert store.find(odd, 5, {"a batch"}) is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["windows"]
+    assert len(list((tmp_path / "windows").glob("*/window.json"))) == 1
 
 
 def test_a_disk_that_refuses_is_told_of_once_and_nothing_else_changes(
