@@ -6,6 +6,7 @@ back from those files by Polars: from this machine's disk, so without S3 and pla
 it is.
 """
 
+import itertools
 import json
 import shutil
 import statistics
@@ -56,7 +57,8 @@ def measure(events: int, commits: int, folder: Path) -> Windows:
     limits = settings.duplicate_window_events, settings.duplicate_window_s
     store, window = WindowStore(folder / "windows", contract, settings), DuplicateWindow(*limits)
     files, decide, keep = [], [], []
-    for first, following in zip(*_edges(events, commits), strict=True):
+    edges = [events * number // commits for number in range(commits + 1)]
+    for first, following in itertools.pairwise(edges):
         ids, times = _batch(first, following)
         began = time.perf_counter()
         window.find(ids, times, pl.repeat(True, len(ids), eager=True))
@@ -87,11 +89,6 @@ def measure(events: int, commits: int, folder: Path) -> Windows:
         read_back_s,
         said[0] == said[1] == [True] * 100 + [False] * 100,
     )
-
-
-def _edges(events: int, commits: int) -> tuple[list[int], list[int]]:
-    edges = [events * number // commits for number in range(commits + 1)]
-    return edges[:-1], edges[1:]
 
 
 def _batch(first: int, following: int) -> tuple[pl.Series, pl.Series]:

@@ -21,7 +21,7 @@ from pyiceberg.exceptions import CommitFailedException, RESTError
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
-from pyiceberg.table.snapshots import Operation, Snapshot
+from pyiceberg.table.snapshots import Operation, Snapshot, ancestors_of
 from pyiceberg.table.update import AssertTableUUID
 from requests.exceptions import RequestException
 
@@ -127,13 +127,10 @@ def telling(metadata: TableMetadata) -> frozenset[int]:
 
 def _back_to_positions(metadata: TableMetadata) -> Iterator[Snapshot]:
     """The current snapshot and its parents, as far as they are there, up to the first that says positions."""
-    snapshot = metadata.current_snapshot()
-    while snapshot is not None:
+    for snapshot in ancestors_of(metadata.current_snapshot(), metadata):
         yield snapshot
-        parent = snapshot.parent_snapshot_id
-        if parent is None or _said(snapshot, POSITIONS) is not None:
+        if _said(snapshot, POSITIONS) is not None:
             return
-        snapshot = metadata.snapshot_by_id(parent)
 
 
 def batches_in(table: Table) -> frozenset[str]:
@@ -142,13 +139,10 @@ def batches_in(table: Table) -> frozenset[str]:
     Back to where somebody deleted or changed rows: of what is older it is not known.
     """
     found: set[str] = set()
-    snapshot = table.metadata.current_snapshot()
-    while snapshot is not None and snapshot.summary is not None:
-        if snapshot.summary.operation not in (Operation.APPEND, Operation.REPLACE):
+    for snapshot in ancestors_of(table.metadata.current_snapshot(), table.metadata):
+        if snapshot.summary is None or snapshot.summary.operation not in (Operation.APPEND, Operation.REPLACE):
             break
         found |= batch_ids(snapshot)
-        parent = snapshot.parent_snapshot_id
-        snapshot = table.metadata.snapshot_by_id(parent) if parent is not None else None
     return frozenset(found)
 
 

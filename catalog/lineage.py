@@ -1,17 +1,19 @@
 """A table as its files and snapshots show it, read without any of the program's own counts: for `lakehouse verify`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import ArrowScan
-from pyiceberg.table import ALWAYS_TRUE, FileScanTask, Table
+from pyiceberg.table import ALWAYS_TRUE, Table
+from pyiceberg.table.snapshots import ancestors_of
 
 from catalog.commit import POSITIONS, batch_ids, positions
 from catalog.faults import answering
 from catalog.offsets import Positions
+from catalog.portions import portions
 
 COLUMNS = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 # Rows that are in memory at once: 30 bytes each.
@@ -61,7 +63,7 @@ class Standing:
         with answering(name):
             scan = self._table.scan(condition or ALWAYS_TRUE, selected_fields=(*COLUMNS, *also))
             reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
-            for tasks in _bundles(scan.plan_files()):
+            for tasks in portions(scan.plan_files(), lambda task: task.file.record_count, _ROWS_AT_ONCE):
                 yield Piece(len(tasks), pl.DataFrame(pl.from_arrow(reader.to_table(tasks))))
 
     def contradictions(self) -> list[str]:
@@ -69,8 +71,7 @@ class Standing:
         found: list[str] = []
         seen: set[str] = set()
         later: Positions | None = None
-        snapshot = self._table.current_snapshot()
-        while snapshot is not None:
+        for snapshot in ancestors_of(self._table.current_snapshot(), self._table.metadata):
             said = snapshot.summary.additional_properties if snapshot.summary is not None else {}
             added = batch_ids(snapshot)
             found += [f"batch {b} was committed twice, again by snapshot {snapshot.snapshot_id}" for b in added & seen]
@@ -80,20 +81,4 @@ class Standing:
                 back = [p for p, at in then.next.items() if later is not None and later.next.get(p, 0) < at]
                 found += [f"{p.topic_id}[{p.partition}] went back after snapshot {snapshot.snapshot_id}" for p in back]
                 later = then
-            parent = snapshot.parent_snapshot_id
-            snapshot = self._table.snapshot_by_id(parent) if parent is not None else None
         return found
-
-
-def _bundles(tasks: Iterable[FileScanTask]) -> Iterator[list[FileScanTask]]:
-    """Tasks in groups of a bounded number of rows; the statistics of the manifests tell."""
-    bundle: list[FileScanTask] = []
-    rows = 0
-    for task in tasks:
-        if bundle and rows + task.file.record_count > _ROWS_AT_ONCE:
-            yield bundle
-            bundle, rows = [], 0
-        bundle.append(task)
-        rows += task.file.record_count
-    if bundle:
-        yield bundle

@@ -14,6 +14,7 @@ import polars as pl
 from pyiceberg.table import Table
 
 from catalog.offsets import PartitionId
+from catalog.portions import portions
 
 log = logging.getLogger(__name__)
 # Some 100 bytes each until they are taken in.
@@ -50,7 +51,9 @@ def last_accepted(
     for partition in ranges.keys() - missing:
         yield partition, ranges[partition][0], _NOTHING
     while missing:
-        for together in _portions({p: (max(begin, end - step), end) for p, (begin, end) in missing.items()}):
+        looked_at = {p: (max(begin, end - step), end) for p, (begin, end) in missing.items()}
+        for portion in portions(looked_at.items(), lambda one: one[1][1] - one[1][0], _ROWS_AT_ONCE):
+            together = dict(portion)
             found = _read_ranges(table, together)
             for partition, (first, _) in together.items():
                 own = found.filter(_is_of(partition))
@@ -59,20 +62,6 @@ def last_accepted(
                     last = own.sort("kafka_offset").tail(count)
                     yield partition, first, last.select("event_id", "kafka_timestamp")
         step *= 4
-
-
-def _portions(ranges: Mapping[PartitionId, Range]) -> Iterator[dict[PartitionId, Range]]:
-    """Ranges of offsets that are read together: as many as have few enough rows, or one."""
-    together: dict[PartitionId, Range] = {}
-    rows = 0
-    for partition, (first, end) in ranges.items():
-        if together and rows + end - first > _ROWS_AT_ONCE:
-            yield together
-            together, rows = {}, 0
-        together[partition] = (first, end)
-        rows += end - first
-    if together:
-        yield together
 
 
 def _read_ranges(table: Table, ranges: Mapping[PartitionId, Range]) -> pl.DataFrame:
