@@ -13,23 +13,31 @@ STEPS = ("before-write", "after-data-files", "before-commit", "after-answer", "b
 
 def kill(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """kill -9 of a worker at random moments, and at each named step of a commit."""
-    slowest, others = [], []
+    slowest, others, calm = [], [], []
+
+    def stood_still() -> list[float]:
+        began = time.monotonic()
+        time.sleep(rng.uniform(13, 16))
+        return watch.longest_still(began, time.monotonic()) or [0.0]
+
     with Watch() as watch:
+        for _ in range(0 if short else 8):
+            calm.append(stood_still()[0])
         for _ in range(2 if short else 30):
             time.sleep(rng.uniform(1, 6))
-            began = time.monotonic()
             field.kill(rng.choice(field.workers()))
             outcome.count("killed at random")
-            time.sleep(rng.uniform(13, 16))
-            still = watch.longest_still(began, time.monotonic())
-            slowest.append(still[-1] if still else 0.0)
-            others.append(still[0] if still else 0.0)
+            still = stood_still()
+            slowest.append(still[-1])
+            others.append(still[0])
         for step in rng.sample(STEPS, 2) if short else STEPS:
             field.process(field.workers()[0])
             field.kill_at(step, rng.randint(1, 3))
             outcome.count(f"killed {step}")
     outcome.notes.append(f"partitions of the killed committed again after {_told(slowest)}")
     outcome.notes.append(f"others after {_told(others)}")
+    if calm:
+        outcome.notes.append(f"while nobody was killed, they paused for {_told(calm)}")
 
 
 def suspend(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:

@@ -37,7 +37,12 @@ _TABLE_ROWS = 1_000
     metavar="NAME=VALUE",
     help="A parameter of the saved query; may come several times.",
 )
-@click.option("--engine", type=click.Choice(["trino", "clickhouse"]), default="trino", show_default=True)
+@click.option(
+    "--engine",
+    "wanted",
+    type=click.Choice(["trino", "clickhouse"]),
+    help="[default: trino; with --run that of the saved query]",
+)
 @click.option("--write", "writes", is_flag=True, help="Let statements through that change or delete data.")
 @click.option("--catalog", help="Trino's catalog of unqualified names.  [default: iceberg]")
 @click.option("--schema", help="Schema (in ClickHouse the database) of unqualified names.  [default: gold]")
@@ -62,7 +67,7 @@ def sql_command(
     as_list: bool,
     name: str | None,
     params: tuple[str, ...],
-    engine: str,
+    wanted: str | None,
     writes: bool,
     catalog: str | None,
     schema: str | None,
@@ -100,14 +105,16 @@ def sql_command(
     if params and name is None:
         raise UsageError("--param belongs to a saved query; name it with --run")
     if as_list:
-        _list(engine, as_json or form == "json")
+        _list(wanted, as_json or form == "json")
         return
+    saved = _saved(wanted, name, params) if name is not None else None
+    engine = saved[0] if saved else wanted or "trino"
     if engine == "clickhouse" and catalog is not None:
         raise UsageError("ClickHouse has no catalogs; --schema is its database")
     if query is None and path is None and name is None and sys.stdin.isatty() and sys.stdout.isatty():
         _console(engine, catalog, schema, limit_rows, writes)
         return
-    statements = [_saved(engine, name, params)] if name is not None else _statements(query, path, engine)
+    statements = [saved[1]] if saved else _statements(query, path, engine)
 
     from lakehouse.cli.sql_output import destination, format_of
     from lakehouse.cli.sql_result import open_session
@@ -124,7 +131,7 @@ def sql_command(
         sys.exit(INTERRUPTED)
 
 
-def _list(engine: str, as_json: bool) -> None:
+def _list(engine: str | None, as_json: bool) -> None:
     from lakehouse.cli.sql_saved import described, listing, saved_queries
 
     queries = saved_queries(engine)
@@ -134,10 +141,12 @@ def _list(engine: str, as_json: bool) -> None:
         click.echo("\n".join(listing(queries)))
 
 
-def _saved(engine: str, name: str, params: Sequence[str]) -> Statement:
+def _saved(engine: str | None, name: str, params: Sequence[str]) -> tuple[str, Statement]:
+    """The engine of a saved query, and its statement."""
     from lakehouse.cli.sql_saved import find, given_values
 
-    return find(engine, name).statement(given_values(params))
+    query = find(engine, name)
+    return query.engine, query.statement(given_values(params))
 
 
 def _statements(query: str | None, path: str | None, engine: str) -> list[Statement]:

@@ -119,30 +119,34 @@ class SavedQuery:
         return Statement("".join(parts), statement.line, statement.column, bound or None)
 
 
-def saved_queries(engine: str) -> list[SavedQuery]:
-    """The saved queries of an engine, an operator's own among them, by name.
+def saved_queries(engine: str | None = None) -> list[SavedQuery]:
+    """The saved queries of an engine, or of both, an operator's own among them; of each engine by name.
 
     Raises:
         UsageError: the head of a file is not as it should be.
     """
-    return [_read(path, engine) for path in data_files(f"{engine}/queries", "*.sql")]
+    return [_read(path, one) for one in _engines(engine) for path in data_files(f"{one}/queries", "*.sql")]
 
 
-def find(engine: str, name: str) -> SavedQuery:
-    """The saved query of that name.
+def find(engine: str | None, name: str) -> SavedQuery:
+    """The saved query of that name, of an engine or of whichever has it, Trino first.
 
     Raises:
         UsageError: there is none, and the message says which there are; or its head is not as it should be.
     """
-    known = {path.stem: path for path in data_files(f"{engine}/queries", "*.sql")}
-    if name in known:
-        return _read(known[name], engine)
-    for other in ENGINES:
-        if other != engine and any(path.stem == name for path in data_files(f"{other}/queries", "*.sql")):
-            raise UsageError(f"{name} is a saved query of {other}; add --engine {other}")
+    known: dict[str, Path] = {}
+    for one in _engines(engine):
+        found = {path.stem: path for path in data_files(f"{one}/queries", "*.sql")}
+        if name in found:
+            return _read(found[name], one)
+        known |= found
     near = get_close_matches(name, known, 1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise UsageError(f"there is no saved query {name!r}.{hint} There are: {', '.join(known)}")
+
+
+def _engines(engine: str | None) -> Sequence[str]:
+    return ENGINES if engine is None else (engine,)
 
 
 def given_values(options: Sequence[str]) -> dict[str, str]:
@@ -178,7 +182,7 @@ def described(query: SavedQuery) -> dict[str, Any]:
 def listing(queries: Sequence[SavedQuery]) -> Iterator[str]:
     """The saved queries as lines for a person."""
     for query in queries:
-        yield query.name
+        yield query.name if query.engine == ENGINES[0] else f"{query.name}  [{query.engine}]"
         yield f"    {query.question}"
         for one in query.parameters:
             default = "to be given" if one.default is None else f"default {one.default}"

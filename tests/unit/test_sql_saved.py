@@ -143,6 +143,11 @@ def test_a_file_that_cannot_be_read_stops_no_other(ours: Path) -> None:
         find("trino", "broken")
 
 
+def test_a_query_is_found_in_the_engine_that_has_it() -> None:
+    assert find(None, "plan_differs").engine == "trino"
+    assert find(None, "revenue_per_day").engine == "clickhouse"
+
+
 def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     with pytest.raises(SystemExit) as ended:
         main(["sql", *arguments])
@@ -153,7 +158,8 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 def test_an_unknown_name_is_told_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     said = fails(capsys, "--run", "plan_difers")
     assert "there is no saved query 'plan_difers'. Did you mean plan_differs? There are: arriving_now, " in said
-    assert "add --engine clickhouse" in fails(capsys, "--run", "revenue_per_day")
+    assert "Did you mean revenue_per_day?" in fails(capsys, "--run", "revenue_per_dya")
+    assert "there is no saved query 'revenue_per_day'" in fails(capsys, "--engine", "trino", "--run", "revenue_per_day")
     assert "give one of them" in fails(capsys, "--run", "plan_differs", "select 1")
     assert "name it with --run" in fails(capsys, "--param", "a=1", "select 1")
 
@@ -162,6 +168,7 @@ def test_the_list_has_questions_and_parameters(capsys: pytest.CaptureFixture[str
     main(["sql", "--list"])
     text = capsys.readouterr().out
     assert "where_is_call\n    Where is this call: " in text
+    assert "revenue_per_day  [clickhouse]\n    Revenue per day" in text
     assert "--param event_id=  id that the source gave (sid) (text, to be given)" in text
     main(["sql", "--list", "--json"])
     told = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
