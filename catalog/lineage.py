@@ -48,6 +48,13 @@ class Standing:
         except NoSuchTableError:
             return None
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether a snapshot of it has any file."""
+        found = self._table.current_snapshot()
+        said = found.summary.additional_properties if found is not None and found.summary is not None else {}
+        return found is not None and said.get("total-records") != "0"
+
     def pieces(self, condition: str = "", also: tuple[str, ...] = ()) -> Iterator[Piece]:
         """The lineage columns of all rows, row-level deletes applied, a number of files at a time.
 

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ _UP_S, _DOWN_S, _POLL_S = 300.0, 120.0, 0.25
 # A Kafka whose disk was full is started again after ever longer pauses.
 _PUBLISH_WAIT_S = 240
 _COUNTS = ("produced", "accepted", "rejected", "duplicates")
+# A build that is under way keeps `verify` from comparing values: so often it is asked again.
+_VERIFY_TRIES, _VERIFY_PAUSE_S = 10, 5.0
 
 
 class DrillFailed(AssertionError):
@@ -116,6 +119,18 @@ class Field:
         now = StackState.read(self.data_dir)
         return [one.name for one in now.servers if one.name.startswith("worker-")] if now is not None else []
 
+    def until(self, holds: Callable[[], object], what: str, patience_s: float = 90.0) -> None:
+        """Wait for something.
+
+        Raises:
+            DrillFailed: it does not come in time.
+        """
+        limit = time.monotonic() + patience_s
+        while not holds():
+            if time.monotonic() > limit:
+                raise DrillFailed(f"{what}: not within {patience_s:.0f} s")
+            time.sleep(_POLL_S)
+
     def kill(self, name: str) -> None:
         """`kill -9`."""
         self.process(name).send(signal.SIGKILL)
@@ -142,14 +157,18 @@ class Field:
         """
         killed, order = self.dir / "killed", self.dir / "kill"
         killed.unlink(missing_ok=True)
-        order.write_text(f"{step} {number}" + (f" {self.process(victim).pid} {after_s}" if victim else ""))
+        other = self.process(victim) if victim else None
+        order.write_text(f"{step} {number}" + (f" {other.pid} {after_s}" if other else ""))
         limit = time.monotonic() + patience_s
         while not killed.exists():
+            if other is not None and not other.alive() and not killed.exists():
+                raise DrillFailed(f"{victim} ended by itself before anybody passed {step!r}")
             if time.monotonic() > limit:
                 order.unlink(missing_ok=True)
                 raise DrillFailed(f"nobody passed {step!r} {number} times in {patience_s:.0f} s")
             time.sleep(0.05)
-        time.sleep(after_s)
+        if other is not None and not other.wait(after_s + 5):
+            raise DrillFailed(f"{victim} still runs")
 
     @contextmanager
     def more_workers(self, count: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
@@ -214,16 +233,15 @@ class Field:
         after = self.account(settle_s)["sources"]
         outcome.healed_s = time.monotonic() - began
         for source, counts in expected.items():
-            for name in _COUNTS:
-                found = after[source][name] - before[source][name]
-                if found != counts[name]:
-                    raise DrillFailed(f"{source}: {counts[name]} {name} were sent, {found} are there")
+            if wrong := differences(counts, before[source], after[source]):
+                raise DrillFailed(f"{source}: {'; '.join(wrong)}")
         outcome.events = sum(counts["produced"] for counts in expected.values())
         self.verify()
 
-    def trino(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of a Trino statement, by column name."""
-        engine = Engine(settings(), source="lakehouse-drill")
+    def trino(self, sql: str, **session: str) -> list[dict[str, Any]]:
+        """Rows of a Trino statement, by column name; with session properties of the catalog `iceberg`."""
+        properties = {f"iceberg.{name}": value for name, value in session.items()}
+        engine = Engine(settings(), source="lakehouse-drill", session=properties)
         names, rows = engine.table(sql)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -233,8 +251,31 @@ class Field:
         return {one.name: one.restarts for one in now.servers} if now is not None else {}
 
     def verify(self) -> None:
-        """`lakehouse verify` must hold."""
-        self.command("verify")
+        """`lakehouse verify` must hold, and have compared everything."""
+        for _ in range(_VERIFY_TRIES):
+            tables = json.loads(self.command("verify", "--json"))["tables"]
+            if not any(table["passed_over"] for table in tables):
+                return
+            time.sleep(_VERIFY_PAUSE_S)
+        raise DrillFailed("a build was always under way: verify never compared the values")
+
+
+def differences(sent: dict[str, Any], before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """Where a source's audit differs from what was sent meanwhile: counts, reasons, and amounts by currency."""
+
+    def gained(what: str, name: str) -> int:
+        return int(after[what].get(name, 0)) - int(before[what].get(name, 0))
+
+    def amount(account: dict[str, Any], currency: str) -> Decimal:
+        return Decimal(account["amount"].get(currency, {}).get("silver", 0))
+
+    pairs = [(name, sent[name], after[name] - before[name]) for name in _COUNTS]
+    for reason in {*sent["reasons"], *after["reasons"]}:
+        pairs.append((f"rejected for {reason}", sent["reasons"].get(reason, 0), gained("reasons", reason)))
+    for currency in {*sent["amount"], *after["amount"]}:
+        there = amount(after, currency) - amount(before, currency)
+        pairs.append((currency, Decimal(sent["amount"].get(currency, 0)), there))
+    return [f"{wanted} {name} were sent, {found} are there" for name, wanted, found in pairs if wanted != found]
 
 
 class Watch:

@@ -51,11 +51,17 @@ Plan = Callable[[web.Request], Fault | None]
 
 @dataclass
 class Proxy:
-    """One proxy, on a thread of its own."""
+    """One proxy, on a thread of its own.
+
+    Attributes:
+        done: faults by kind.
+        behind: what the target itself answered, where the client did not see it in time: `unanswered, 200`.
+    """
 
     target: str
     plan: Plan = lambda request: None
     done: Counter[str] = field(default_factory=Counter)
+    behind: Counter[str] = field(default_factory=Counter)
     address: str = ""
 
     def start(self) -> None:
@@ -68,7 +74,8 @@ class Proxy:
             raise RuntimeError("the proxy does not start")
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening, after what is held up has been let go."""
+        asyncio.run_coroutine_threadsafe(self._let_go(), self._loop).result(_HELD_AT_MOST_S + 10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
@@ -115,6 +122,7 @@ class Proxy:
             return await self._forward(request, body)
         if fault.kind == "late":
             answer = await self._forward(request, body)
+            self.behind[f"late, {answer.status}"] += 1
             await asyncio.sleep(fault.pause_s)
             return answer
         if fault.kind == "held":
@@ -124,7 +132,8 @@ class Proxy:
         elif fault.kind == "cut":
             await self._half(request, body)
         else:
-            await self._forward(request, body)
+            answer = await self._forward(request, body)
+            self.behind[f"unanswered, {answer.status}"] += 1
         return _hung_up(request)
 
     async def _forward(self, request: web.Request, body: bytes) -> web.StreamResponse:
@@ -156,7 +165,10 @@ class Proxy:
         with suppress(TimeoutError):
             await asyncio.wait_for(waiting.wait(), _HELD_AT_MOST_S)
         answer = await self._forward(request, body)
-        self.done[f"held, then {answer.status}"] += 1
+        self.behind[f"held, {answer.status}"] += 1
+
+    async def _let_go(self) -> None:
+        await asyncio.gather(*self._late, return_exceptions=True)
 
     async def _half(self, request: web.Request, body: bytes) -> None:
         """Send half of what the header promises, and hang up."""

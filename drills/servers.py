@@ -1,17 +1,18 @@
 """Drills on servers: Kafka, Redis, the engines, and the orchestrator between them."""
 
+import errno
 import random
 import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import redis
 
-from drills.field import Field, Outcome
+from drills.field import DrillFailed, Field, Outcome
 from lakehouse.settings import settings
 
 STEPS = (
@@ -51,11 +52,13 @@ def cache(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> No
         outcome.count("Redis killed")
         redis.Redis.from_url(settings().redis_url).flushall()
         outcome.count("Redis emptied")
-    skew = field.dir / "skew"
+    skew, skewed = field.dir / "skew", field.dir / "skewed"
     try:
         for seconds in (300,) if short else (300, -300):
             skew.write_text(str(seconds))
+            skewed.unlink(missing_ok=True)
             field.kill(rng.choice(field.workers()))
+            field.until(skewed.exists, "a worker with a wrong clock")
             outcome.count(f"a clock {seconds:+d} s")
             time.sleep(rng.uniform(10, 15))
     finally:
@@ -85,7 +88,8 @@ def disk(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> Non
     for _ in range(1 if short else 3):
         time.sleep(rng.uniform(1, 4))
         try:
-            _fill(ballast)
+            if not _fill(ballast):
+                raise DrillFailed("the disk did not become full")
             time.sleep(rng.uniform(15, 25))
         finally:
             ballast.unlink(missing_ok=True)
@@ -93,14 +97,19 @@ def disk(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> Non
         time.sleep(rng.uniform(5, 10))
 
 
-def _fill(ballast: Path) -> None:
-    """Write until nothing fits any more, and go on for what others give up."""
+def _fill(ballast: Path) -> bool:
+    """Write until nothing fits any more, and go on for what others give up; whether it came to that."""
     block = bytes(1 << 20)
+    full = False
     for _ in range(3):
-        with suppress(OSError), ballast.open("ab", buffering=0) as file:
-            while file.write(block):
-                pass
+        try:
+            with ballast.open("ab", buffering=0) as file:
+                while file.write(block):
+                    pass
+        except OSError as error:
+            full = full or error.errno == errno.ENOSPC
         time.sleep(0.5)
+    return full
 
 
 @contextmanager

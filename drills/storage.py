@@ -8,7 +8,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from drills.field import DrillFailed, Field, Outcome
-from drills.proxy import Fault, Plan, is_commit, is_upload
+from drills.proxy import Fault, Plan, Proxy, is_commit, is_upload
 
 CATALOG = {
     "commit refused with 409": Fault("status", 409),
@@ -34,17 +34,23 @@ def storage(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> 
         for proxy, faults, concerns in ((field.catalog, CATALOG, is_commit), (field.s3, S3, is_upload)):
             for name, fault in faults.items():
                 plan = _sometimes(fault, concerns, rng.choice(shares), random.Random(rng.random()))
-                before = proxy.done.total()
-                with proxy.faults(plan):
-                    limit = time.monotonic() + (20 if short else 60)
-                    time.sleep(3 if short else 12)
-                    while proxy.done.total() == before and time.monotonic() < limit:
-                        time.sleep(0.2)
-                happened = proxy.done.total() - before
-                if not happened:
-                    raise DrillFailed(f"{name}: no request came by")
-                outcome.count(name, happened)
-    outcome.notes += [f"{what}: {n}" for what, n in field.catalog.done.items() if what.startswith("held, then")]
+                outcome.count(name, _while_wrong(field, proxy, plan, fault, 3 if short else 12))
+    held = field.catalog.behind
+    if not short and not held["held, 409"]:
+        raise DrillFailed("none of the commits that were held up was refused")
+    outcome.notes += [f"{what}: {n}" for what, n in held.items()]
+
+
+def _while_wrong(field: Field, proxy: Proxy, plan: Plan, fault: Fault, seconds: float) -> int:
+    """Let requests go wrong for a while, and until one did; gives how many did."""
+    before = proxy.done.total()
+    applied = f"{fault.kind}, 200"
+    with proxy.faults(plan):
+        time.sleep(seconds)
+        field.until(lambda: proxy.done.total() > before, f"{fault}: a request", 60)
+        if fault.kind in ("unanswered", "late"):  # what the catalog refused did not get lost on its way back
+            field.until(lambda: proxy.behind[applied], f"{fault}: one that was applied", 60)
+    return proxy.done.total() - before
 
 
 def _sometimes(fault: Fault, concerns: Callable[[web.Request], bool], share: float, rng: random.Random) -> Plan:

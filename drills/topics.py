@@ -4,6 +4,7 @@ import json
 import random
 import signal
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,10 +22,10 @@ _DEEP, _LONG = 3000, 900_000
 
 def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Rubbish: random bytes, cut or deeply nested JSON, 900 kB messages, wrong types, huge numbers, null keys and values."""
-    before = field.account(420)
+    before, content_before = field.account(420), _bronze_content(field)
     restarts = field.restarts()
     count = 3_000 if short else 1_000_000
-    sent = dict.fromkeys(contracts(), 0)
+    sent, content = dict.fromkeys(contracts(), 0), dict.fromkeys(contracts(), 0)
     producer = Producer({"bootstrap.servers": settings().kafka_bootstrap, "linger.ms": 20, "enable.idempotence": True})
     seeds = _seeds()
     for number in range(count):
@@ -39,6 +40,7 @@ def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
             except BufferError:
                 producer.poll(0.1)
         sent[source] += 1
+        content[source] += _digest(key, value)
         producer.poll(0)
     if producer.flush(300):
         raise DrillFailed("Kafka did not take all messages")
@@ -52,6 +54,9 @@ def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
             arrived, kept = (account[what] - before[kind][source][what] for what in ("produced", "bronze"))
             if not arrived == kept == sent[source]:
                 raise DrillFailed(f"{source}: {sent[source]} were sent, {arrived} arrived, bronze has {kept} of them")
+    for source, digests in _bronze_content(field).items():
+        if digests - content_before[source] != content[source]:
+            raise DrillFailed(f"{source}: bronze has other keys or values than were sent")
     for source in contracts():
         rows = field.trino(f"select count(*) as n from silver.{source} where is_rejected and rejection_reason is null")
         if rows[0]["n"]:
@@ -59,6 +64,21 @@ def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
     if (now := field.restarts()) != restarts:
         raise DrillFailed(f"something was started again: {now} after {restarts}")
     field.verify()
+
+
+def _digest(key: bytes | None, value: bytes | None) -> int:
+    """A number of one message, to be added up: who has the same sum has the same messages, whatever their order."""
+    return zlib.crc32(b"".join(b"\0" if part is None else b"\1" + part for part in (key, value)))
+
+
+def _bronze_content(field: Field) -> dict[str, int]:
+    """The sum of all messages' digests, by source, of what bronze has."""
+    part = "if({0} is null, x'00', concat(x'01', {0}))"
+    digest = f"crc32(concat({part.format('key')}, {part.format('value')}))"
+    return {
+        source: int(field.trino(f"select coalesce(sum({digest}), 0) as n from iceberg.bronze.{source}")[0]["n"])
+        for source in contracts()
+    }
 
 
 def _seeds() -> list[bytes]:

@@ -6,7 +6,9 @@ import statistics
 import time
 
 from bench.report import percentile
-from drills.field import Field, Outcome, Watch
+from drills.field import DrillFailed, Field, Outcome, Watch
+from lakehouse.settings import settings
+from streams.topics import Topics
 
 STEPS = ("before-write", "after-data-files", "before-commit", "after-answer", "before-kafka")
 
@@ -56,10 +58,14 @@ def suspend(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> 
 
 def storm(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> None:
     """Workers join and leave every few seconds, politely or not, one to six of them, always under new names."""
+    topics, group, members = Topics(settings()), settings().consumer_group, set[str]()
     with field.more_workers(0) as extra:
         until = time.monotonic() + (25 if short else 120)
         while time.monotonic() < until:
             time.sleep(rng.uniform(2, 5))
+            members |= topics.members(group).keys()
+            if ended := [one.returncode for one in extra if one.poll() is not None]:
+                raise DrillFailed(f"a worker ended by itself, with code {ended[0]}")
             if extra and (len(extra) == 4 or rng.random() < 0.5):
                 one = extra.pop(rng.randrange(len(extra)))
                 number = rng.choice((signal.SIGTERM, signal.SIGKILL))
@@ -69,7 +75,11 @@ def storm(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> No
                     one.wait()
             else:
                 extra.append(field.another_worker())
-                outcome.count("joined")
+                outcome.count("started")
+    joined = sum("drill-" in name for name in members)
+    if not joined:
+        raise DrillFailed("no worker came to join the group")
+    outcome.count("joined", joined)
 
 
 def _told(seconds: list[float]) -> str:

@@ -19,7 +19,6 @@ from types import FrameType
 from catalog import client
 from catalog.client import Catalog, describe
 from catalog.maintenance import contents, expire
-from catalog.offsets import PartitionId
 from catalog.snapshots import StateReader
 from lakehouse.copies.copy import Change, Copied, Copies, copied_tables
 from lakehouse.copies.rejected import Taken
@@ -161,14 +160,9 @@ def _change(build: Build) -> Change:
 
 
 def _taken(build: Build) -> Taken | None:
-    """What gold had of silver after a build: of each source as far as the table that is furthest."""
+    """What gold had of silver after a build."""
     if not build.watermarks:
         return None  # shortened
-    ends: dict[str, dict[PartitionId, int]] = {}
-    for sources in build.watermarks.values():
-        for source, (_, offsets) in sources.items():
-            known = ends.setdefault(source, {})
-            known.update({p: max(offset, known.get(p, 0)) for p, offset in offsets.items()})
     since: dict[str, datetime | None] = {}
     for intervals in build.plan.values():
         for source, interval in intervals.items():
@@ -176,7 +170,7 @@ def _taken(build: Build) -> Taken | None:
                 earlier = since.get(source, interval.ingested_from)
                 at = interval.ingested_from
                 since[source] = min(earlier, at) if earlier is not None and at is not None else None
-    return Taken(ends, since)
+    return Taken(build.ends, since)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.commit import PartitionBatch
-from catalog.offsets import Gap, PartitionId
+from catalog.offsets import Gap, PartitionId, Positions
 from streams.batch import RawBatch
 from streams.duplicates import DuplicateWindow, Snapshot
 from streams.lineage import stamped
@@ -57,9 +57,23 @@ class Held:
         return batch
 
 
-def nothing_held(stands: int | None, start: int) -> Held:
-    """The state of a partition at its assignment, by what the table says (None: it does not know it)."""
-    return Held(start, start, start) if stands is None else Held(stands, stands)
+def nothing_held(known: Positions, partition: PartitionId, start: int) -> Held:
+    """The state of a partition at its assignment.
+
+    An empty table begins where the logs begin now, within an old topic too. But a partition that was added to a topic which the
+    table has from its beginning, or a topic that was made again, has a beginning: what retention took of it is lost.
+
+    Args:
+        known: where the table stands.
+        start: where the log begins.
+    """
+    stands = known.next.get(partition)
+    if stands is not None:
+        return Held(stands, stands)
+    began_within = any(at for p, at in known.start.items() if p.topic_id == partition.topic_id)
+    if not start or not known.next or began_within:
+        return Held(start, start, start)
+    return Held(0, start, 0, gaps=[Gap(0, start, True)])
 
 
 def _gaps(batch: RawBatch, expected: int) -> list[Gap]:

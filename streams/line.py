@@ -117,12 +117,12 @@ class Line:
         Raises:
             Retry: the catalog does not answer.
         """
-        stands = self._silver.positions().next
-        stands_bronze = self._bronze.positions().next if self._bronze is not None else None
+        stands = self._silver.positions()
+        stands_bronze = self._bronze.positions() if self._bronze is not None else None
         read_from: Offsets = {}
         for partition, start in starts.items():
-            kept = None if stands_bronze is None else nothing_held(stands_bronze.get(partition), start)
-            state = PartitionState(nothing_held(stands.get(partition), start), kept)
+            kept = None if stands_bronze is None else nothing_held(stands_bronze, partition, start)
+            state = PartitionState(nothing_held(stands, partition, start), kept)
             self._partitions[partition] = state
             read_from[partition] = state.wanted
         return read_from

@@ -1,6 +1,6 @@
 """Kafka topics from the outside: creating them, their ids, where their logs begin and end."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
@@ -79,6 +79,22 @@ class Topics:
                 raise self._unreachable(error) from None
             found[name] = [PartitionId(str(topic.topic_id), p.id) for p in topic.partitions]
         return found
+
+    def names(self, topic_ids: Collection[str]) -> dict[str, str]:
+        """The present names of those topics that Kafka has, by their ids.
+
+        Raises:
+            Retry: Kafka does not answer.
+        """
+        if not topic_ids:
+            return {}
+        try:
+            known = self._admin.list_topics(timeout=_ANSWER_S).topics
+        except KafkaException as error:
+            raise self._unreachable(error) from None
+        return {
+            p.topic_id: name for name, ids in self.partitions(known).items() for p in ids if p.topic_id in topic_ids
+        }
 
     def logs(self, topic: str) -> dict[PartitionId, LogRange]:
         """Where the logs of all partitions of a topic begin and end; nothing if there is no such topic.

@@ -6,7 +6,7 @@ What to do is in files of the folder DRILL_DIR:
     kill        "STEP N": the process that passes STEP for the Nth time from then on kills itself; with "STEP N PID SECONDS" it
                 kills another one so much later
     proxies     "CATALOG S3": addresses for the workers, read when they start
-    skew        seconds by which the clocks of workers that start go wrong
+    skew        seconds by which the clocks of workers that start go wrong; each of them touches "skewed"
 """
 
 import itertools
@@ -67,6 +67,7 @@ def _skewed():
     if float(seconds):
         real = clock.now
         clock.now = lambda: real() + timedelta(seconds=float(seconds))
+        (_FOLDER / "skewed").touch()
 
 
 def _worker():

@@ -57,7 +57,8 @@ class Auditor:
         build = next((b for b in builds if b.build_id == copied and b.watermarks), None)
         facts = _facts()
         broken = [f"{table} can't be read: {reason}" for table, reason in broken_models().items()]
-        result = Account(copied, {}, {}, list(dict.fromkeys([*broken, *_problems(builds, copied)])))
+        problems = list(dict.fromkeys([*broken, *_problems(builds, copied)]))
+        result = Account(copied, {}, {}, problems, _under_way(builds, copied))
         with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="audit") as pool:
             drawn = pool.map(lambda c: self._drawn_up(c, facts.get(c.source, []), build, copied), contracts().values())
         for name, account in zip(contracts(), drawn, strict=True):
@@ -86,10 +87,13 @@ class Auditor:
     def _source_settled(self, contract: Contract, facts: Sequence[Model], newest: Build | None) -> bool:
         name = contract.source
         silver = self._states.state(f"silver.{name}").positions
-        logs = _with_former(self._topics.logs(self._settings.topic(name)), silver)
+        offered = self._topics.logs(self._settings.topic(name))
+        logs = _with_former(offered, silver)
         taken = [newest.end_of(name, fact.table) for fact in facts if contract.is_event] if newest is not None else []
         if name not in self._settings.bronze_off:
-            taken.append(self._states.state(f"bronze.{name}").positions.next)
+            bronze = self._states.state(f"bronze.{name}").positions.next
+            if any(bronze.get(p, 0) < n for p, n in silver.next.items() if p in offered):
+                return False  # of what Kafka no longer has, bronze gets no more
         return all(log.end <= silver.next.get(p, log.start) for p, log in logs.items()) and all(
             silver.next.items() <= upto.items() for upto in taken
         )
@@ -127,8 +131,8 @@ class Auditor:
 
     def _source(self, contract: Contract, state: TableState, upto: Offsets) -> SourceAccount:
         name, silver = contract.source, state.positions
-        account = SourceAccount()
         offered = self._topics.logs(self._settings.topic(name))
+        account = SourceAccount(problems=self._strangers(self._settings.topic(name), offered, silver))
         logs = _with_former(offered, silver)
         gaps = {p: [g for g in silver.gaps.get(p, ()) if g.first < upto.get(p, 0)] for p in logs}
         expected_sum = 0
@@ -158,6 +162,16 @@ class Auditor:
         if name not in self._settings.bronze_off:
             self._bronze(name, account, silver, upto, offered)
         return account
+
+    def _strangers(self, topic: str, offered: Collection[PartitionId], silver: Positions) -> list[str]:
+        """What silver was read from, if that is not what is to be read, and no former incarnation of it either."""
+        read = {p.topic_id for p in silver.next}
+        if read and not offered:
+            return [
+                f"there is no topic {topic}: what it is to be read from can't be counted (deleted, or LAKEHOUSE_TOPICS)"
+            ]
+        others = self._topics.names(read - {p.topic_id for p in offered})
+        return [f"it has rows of the topic {name}, and is to be read from {topic}" for name in sorted(others.values())]
 
     def _rows(self, contract: Contract, account: SourceAccount, upto: Offsets) -> None:
         table, where = f"iceberg.silver.{contract.source}", between({}, upto)
@@ -284,6 +298,16 @@ def _sum(first: int, following: int) -> int:
 
 def _money(amount: Any) -> str:
     return f"{Decimal(amount):.4f}"
+
+
+def _under_way(builds: Sequence[Build], copied: int) -> str | None:
+    """What of gold is still being made."""
+    if not builds or builds[-1].build_id == copied:
+        return None
+    newest = builds[-1].build_id
+    if builds[-1].results is None:
+        return f"build {newest} is under way"
+    return f"build {newest} is not copied whole yet (`lakehouse status` says if something keeps it from that)"
 
 
 def _problems(builds: list[Build], copied: int) -> list[str]:

@@ -71,12 +71,17 @@ class SourceAccount:
 
 @dataclass
 class Account:
-    """The account of all sources at one build."""
+    """The account of all sources at one build.
+
+    Attributes:
+        under_way: what of gold or its copies is still being made; None if nothing is.
+    """
 
     build_id: int
     sources: dict[str, SourceAccount]
     references: dict[str, SourceAccount]
     problems: list[str] = field(default_factory=list)
+    under_way: str | None = None
 
     @property
     def balanced(self) -> bool:
@@ -86,11 +91,11 @@ class Account:
     @property
     def complete(self) -> bool:
         """Whether nothing is in flight anywhere."""
-        return all(a.complete for a in self._all())
+        return self.under_way is None and all(a.complete for a in self._all())
 
     @property
     def exit_code(self) -> int:
-        """0 complete and balanced, 1 not balanced or events lost of which nobody took notice, 3 with events in flight."""
+        """0 complete and balanced, 1 not balanced or events lost of which nobody took notice, 3 with something on its way."""
         if not self.balanced or any(a.lost > a.acknowledged for a in self._all()):
             return NOT_BALANCED
         return COMPLETE if self.complete else IN_FLIGHT
@@ -105,6 +110,7 @@ class Account:
             "complete": self.complete,
             "build_id": self.build_id,
             "problems": self.problems,
+            "under_way": self.under_way,
             "sources": {name: a.as_json() for name, a in self.sources.items()},
             "references": {name: a.as_json() for name, a in self.references.items()},
         }

@@ -1,5 +1,7 @@
 """Puts the auditor and the verifier together from the settings."""
 
+from functools import partial
+
 from catalog import client
 from catalog.snapshots import StateReader
 from lakehouse.audit.account import Auditor
@@ -8,6 +10,7 @@ from lakehouse.copies.copy import Copies
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Builds
 from lakehouse.gold.engine import Engine
+from lakehouse.gold.models import broken_models
 from lakehouse.settings import Settings
 from streams.topics import Topics
 
@@ -39,21 +42,30 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
     catalog = client.connect(now)
     client.ensure_namespaces(catalog)
     record = Builds.of(catalog)
-    builds = [b for b in record.read() if b.results is not None]
+    recorded = record.read()
+    builds = [b for b in recorded if b.results is not None]
+    problems = [f"{table} can't be read: {reason}" for table, reason in broken_models().items()]
+    made = partial(Verifier, catalog, progress=progress, bronze_off=now.bronze_off, begun=bool(recorded))
+
+    def newest_complete() -> list[int]:
+        return [b.build_id for b in record.read()[-1:] if b.results is not None]
+
     if not copies:
-        return Verifier(catalog, builds[-1] if builds else None, None, progress)
+        last = builds[-1] if builds else None
+        return made(
+            last, None, problems=problems, settled=lambda: [b.build_id for b in builds[-1:]] == newest_complete()
+        )
     server = Server(now)
     tables = Copies(server, StateReader(catalog))
     tables.create_tables()
     newest = tables.copied_build()
     copied = next((b for b in builds if b.build_id == newest and b.watermarks), None)
     if copied is None and builds:
-        return Verifier(
-            catalog, builds[-1], None, progress, ["no build of the newest is copied whole: copies are not looked at"]
-        )
-
-    def settled() -> bool:
-        now_newest = record.read()[-1:]
-        return [b.build_id for b in now_newest if b.results is not None] == [newest] == [tables.copied_build()]
-
-    return Verifier(catalog, copied, server, progress, settled=settled)
+        problems.append("no build of the newest is copied whole: copies are not looked at")
+        return made(builds[-1], None, problems=problems)
+    return made(
+        copied,
+        server,
+        problems=problems,
+        settled=lambda: newest_complete() == [newest] == [tables.copied_build()],
+    )

@@ -82,20 +82,27 @@ def bronze_losses(silver: Positions, bronze: TableState, present: Collection[str
     """What bronze alone lacks for good, and nobody took notice of.
 
     Bronze is written some seconds after silver: a worker that is killed between them, and a message that retention removes, or
-    a topic that is deleted, before the next one has read it again.
+    a topic that is deleted, before the next one has read it again. Or it was switched on when Kafka no longer had the
+    beginning.
 
     Args:
         present: the id of the topic's present incarnation; nothing if there is no topic.
     """
     stands = bronze.positions
-    missing = [
+    missing = list(stands.lost)
+    for p, following in silver.next.items():
+        begin = silver.start.get(p, 0)
+        if p in stands.next and begin < stands.start.get(p, 0):
+            missing.append((p, Gap(begin, min(stands.start[p], following), True)))
+        at = stands.next.get(p, begin)
+        if p.topic_id not in present and at < following:
+            missing.append((p, Gap(at, following, True)))
+    alone = [
         (p, gap)
-        for p, gap in stands.lost
+        for p, gap in missing
         if not any(p == q and s.first <= gap.first and gap.next <= s.next for q, s in silver.lost)
     ]
-    former = {p: n for p, n in silver.next.items() if p.topic_id not in present and p in stands.next}
-    missing += [(p, Gap(stands.next[p], n, True)) for p, n in former.items() if stands.next[p] < n]
-    return unacknowledged(missing, bronze.losses)
+    return unacknowledged(alone, bronze.losses)
 
 
 def _former(silver: Positions, present: str | None) -> list[Former]:

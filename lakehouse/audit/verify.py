@@ -5,11 +5,11 @@ newest snapshot, each fact against silver's accepted rows up to its build, each 
 sum or record of the program's own is believed but those positions, and they are believed only together with the rows.
 
 Of a copy all other values, and of dimensions all, are held against gold too, as the sum of a hash a row; while no build is
-under way, since a build changes older rows.
+under way, since a build changes older rows. What could not be held against anything for that is told (`Proof.passed_over`).
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +22,7 @@ from catalog.offsets import Offsets
 from lakehouse.audit.coverage import covered, difference, size, together, told_by, up_to
 from lakehouse.copies.columns import contents
 from lakehouse.copies.copy import copied_tables
+from lakehouse.copies.rejected import TABLE
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Build
 from lakehouse.gold.models import Model, models
@@ -62,6 +63,7 @@ class Proof:
         ranges: what is wrong, in order, at most `RANGES_TOLD`.
         wrong: offsets that are wrong, in all.
         problems: what else can't be, in words.
+        passed_over: what was not looked at, since a build was under way.
     """
 
     table: str
@@ -73,6 +75,7 @@ class Proof:
     ranges: list[Range] = field(default_factory=list)
     wrong: int = 0
     problems: list[str] = field(default_factory=list)
+    passed_over: str | None = None
 
     @property
     def holds(self) -> bool:
@@ -91,15 +94,21 @@ class Verifier:
         progress: Progress,
         problems: Sequence[str] = (),
         settled: Callable[[], bool] = lambda: False,
+        bronze_off: Collection[str] = (),
+        begun: bool = True,
     ) -> None:
         """Args:
         build: up to which facts and copies are held against silver; None: there is none yet.
         server: ClickHouse; None: its copies are not looked at.
-        problems: why that is so, if it should not be.
+        problems: what keeps it from looking at all.
         settled: whether the build is still the newest, and nothing has begun since.
+        bronze_off: sources without a bronze table.
+        begun: whether a build was ever recorded.
         """
         self._settled = settled
         self._problems = problems
+        self._bronze_off = bronze_off
+        self._begun = begun
         self._client = client
         self._build = build
         self._server = server
@@ -117,56 +126,84 @@ class Verifier:
             Retry: a server does not answer.
         """
         if self._problems:
-            yield Proof("clickhouse", problems=list(self._problems))
+            yield Proof("all of it", problems=list(self._problems))
+        rejected: list[pl.DataFrame] = []
         for name in sources:
             contract = contracts()[name]
             facts = [m for m in models().values() if m.kind == "fact" and m.reads == name] if contract.is_event else []
-            yield from self._silver_on(contract, facts)
-            bronze = Standing.of(self._client, f"bronze.{name}")
-            if bronze is not None and bronze.positions.next:
-                proof, coverage = self._read(f"bronze.{name}", bronze.pieces())
-                yield _held_against_positions(proof, coverage, bronze)
+            yield from self._silver_on(contract, facts, rejected)
+            yield from self._bronze(name)
+        yield from self._rejected(sources, together(rejected))
         yield from self._dimensions(sources)
+
+    def _bronze(self, source: str) -> Iterator[Proof]:
+        name = f"bronze.{source}"
+        bronze = Standing.of(self._client, name)
+        if bronze is not None and bronze.positions.next:
+            proof, coverage = self._read(name, bronze.pieces())
+            yield _held_against_positions(proof, coverage, bronze)
+        elif bronze is not None and bronze.has_rows:
+            yield Proof(name, problems=["it has rows, but does not say up to which offsets"])
+        elif bronze is None and source not in self._bronze_off:
+            yield Proof(name, problems=["there is no such table (LAKEHOUSE_BRONZE_OFF names sources without)"])
+
+    def _rejected(self, sources: Sequence[str], rejected: pl.DataFrame) -> Iterator[Proof]:
+        """The copy of silver's rejected rows."""
+        if self._server is None or self._build is None or TABLE not in copied_tables():
+            return
+        listed = ", ".join(f"'{source}'" for source in sources)
+        copy = _copied(self._server, TABLE, f"build_id <= {self._build.build_id} and source in ({listed})")
+        proof, coverage = self._read(f"clickhouse {TABLE}", copy)
+        yield _held_against(proof, coverage, rejected)
 
     def _dimensions(self, sources: Sequence[str]) -> Iterator[Proof]:
         """The copies of dimensions that come of these sources, or of none."""
         for table, model in models().items():
             ours = model.reads in sources or (model.reads is None and set(sources) == set(contracts()))
-            if model.kind != "fact" and ours and table in copied_tables() and self._server and self._settled():
+            if model.kind != "fact" and ours and table in copied_tables() and self._server and self._build:
                 proof = Proof(f"clickhouse {table}")
                 self._hold_values(proof, table, self._server, "")
                 yield proof
 
     def _hold_values(self, proof: Proof, table: str, server: Server, condition: str) -> None:
+        """Hold a copy's values against gold's. If they are equal they are, whatever is under way."""
         self._progress(proof.table, 0, proof.rows)
         copy, gold = contents(server, table, condition)
         proof.rows = copy.rows
-        if copy != gold and self._settled():
-            proof.problems.append(
-                f"its {copy.rows:,} rows and the {gold.rows:,} of gold.{table} do not have the same values;"
-                f" `lakehouse build --full --only {table}` copies it anew"
-            )
+        if copy == gold:
+            return
+        if not self._settled():
+            proof.passed_over = "values"
+            return
+        proof.problems.append(
+            f"its {copy.rows:,} rows and the {gold.rows:,} of gold.{table} do not have the same values;"
+            f" `lakehouse build --full --only {table}` copies it anew"
+        )
 
-    def _silver_on(self, contract: Contract, facts: Sequence[Model]) -> Iterator[Proof]:
-        """Silver, and the facts and copies that follow it."""
+    def _silver_on(self, contract: Contract, facts: Sequence[Model], rejected: list[pl.DataFrame]) -> Iterator[Proof]:
+        """Silver, and the facts and copies that follow it; adds to what is rejected up to the build."""
         name = f"silver.{contract.source}"
         silver = Standing.of(self._client, name)
         if silver is None:
             yield Proof(name, problems=["there is no such table"])
             return
         accepted: list[pl.DataFrame] = []
+        upto = self._build.ends.get(contract.source, {}) if self._build is not None else {}
 
-        def keeping_accepted() -> Iterator[Piece]:
+        def keeping_both() -> Iterator[Piece]:
             for piece in silver.pieces(also=("is_rejected",)):
                 if facts:
                     accepted.append(covered(piece.rows.filter(~pl.col("is_rejected"))))
+                rejected.append(up_to(covered(piece.rows.filter("is_rejected")), upto))
                 yield piece
 
-        proof, coverage = self._read(name, keeping_accepted())
+        proof, coverage = self._read(name, keeping_both())
         yield _held_against_positions(proof, coverage, silver)
-        if self._build is not None:
-            for fact in facts:
+        for fact in facts:
+            if self._build is not None:
                 yield from self._fact(fact, together(accepted), self._build)
+            elif not self._begun and (gold := Standing.of(self._client, f"gold.{fact.table}")) and gold.has_rows:
+                yield Proof(f"gold.{fact.table}", problems=["it has rows, but no build is on record (gold.builds)"])
 
     def _fact(self, fact: Model, accepted: pl.DataFrame, build: Build) -> Iterator[Proof]:
         upto: Offsets = build.end_of(fact.reads or "", fact.table)
@@ -175,30 +212,38 @@ class Verifier:
         if gold is None:
             yield Proof(f"gold.{fact.table}", problems=["there is no such table"] if upto else [])
             return
-        proof, coverage = self._read(f"gold.{fact.table}", gold.pieces(f"build_id <= {build.build_id}"))
+        of_builds = f"build_id <= {build.build_id}"
+        proof, coverage = self._read(f"gold.{fact.table}", gold.pieces(of_builds))
+        beyond = sum(len(piece.rows) for piece in gold.pieces(f"build_id > {build.build_id} or build_id is null"))
+        if beyond and self._settled():
+            proof.problems.append(f"{beyond:,} rows are of no build")
         yield _held_against(proof, coverage, expected)
         if self._server is not None and fact.table in copied_tables():
-            proof, copy = self._read(f"clickhouse {fact.table}", _copied(self._server, fact.table, build.build_id))
+            proof, copy = self._read(f"clickhouse {fact.table}", _copied(self._server, fact.table, of_builds))
             _held_against(proof, copy, coverage)
-            if proof.holds and self._settled():
-                self._hold_values(proof, fact.table, self._server, f"where build_id <= {build.build_id}")
+            if proof.holds:
+                self._hold_values(proof, fact.table, self._server, f"where {of_builds}")
             yield proof
 
     def _read(self, name: str, pieces: Iterable[Piece]) -> tuple[Proof, pl.DataFrame]:
         proof = Proof(name)
-        coverages = []
+        coverages, nowhere = [], 0
         for piece in pieces:
             proof.files += piece.files
             proof.rows += len(piece.rows)
-            coverages.append(covered(piece.rows))
+            told = piece.rows.drop_nulls(COLUMNS)
+            nowhere += len(piece.rows) - len(told)
+            coverages.append(covered(told))
             self._progress(name, proof.files, proof.rows)
+        if nowhere:
+            proof.problems.append(f"{nowhere:,} rows do not say which message they are of")
         return proof, together(coverages)
 
 
-def _copied(server: Server, table: str, build_id: int) -> Iterator[Piece]:
+def _copied(server: Server, table: str, condition: str) -> Iterator[Piece]:
     """Lineage columns of a copy in ClickHouse."""
     sql = f"select toString(kafka_topic_id) as kafka_topic_id, kafka_partition, kafka_offset from gold.{table}"
-    with server.stream(f"{sql} where build_id <= {build_id}", {}, "ArrowStream", {}) as stream:
+    with server.stream(f"{sql} where {condition}", {}, "ArrowStream", {}) as stream:
         raw: Any = io.BufferedReader(stream)
         for batch in pa.ipc.open_stream(raw):
             yield Piece(0, pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))).select(COLUMNS))

@@ -72,7 +72,8 @@ def _closing(account: "Account") -> Text:
         return Text("balanced and complete: every event is where it should be, once", style="bold green")
     if account.exit_code == 1:
         return Text("NOT BALANCED", style="bold red")
-    return Text("balanced so far; events are in flight (lakehouse audit --wait 60)", style="bold yellow")
+    waits = account.under_way or "events are in flight"
+    return Text(f"balanced so far; {waits} (lakehouse audit --wait 60)", style="bold yellow")
 
 
 def _show_amounts(console: Console, account: "Account") -> None:

@@ -144,7 +144,7 @@ def audit_command(as_json: bool, wait_s: float) -> None:
     All layers are read at the newest build whose copy is complete, each by its own engine.
 
     Exit code: 0 complete and balanced; 1 not balanced, or events lost of which nobody took notice (`lakehouse topics`);
-    3 balanced, with events in flight.
+    3 balanced, with events in flight or a build under way.
     """
     account = wait_for_account(wait_s)
     if as_json:

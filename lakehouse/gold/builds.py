@@ -99,6 +99,16 @@ class Build:
         )
         return max(totals, default=0)
 
+    @property
+    def ends(self) -> dict[str, Offsets]:
+        """How far gold has taken in each source: as far as the table that is furthest."""
+        found: dict[str, Offsets] = {}
+        for sources in self.watermarks.values():
+            for source, (_, offsets) in sources.items():
+                known = found.setdefault(source, {})
+                known.update({p: max(offset, known.get(p, 0)) for p, offset in offsets.items()})
+        return found
+
     def end_of(self, source: str, table: str) -> Offsets:
         """How far a table has taken in a source."""
         return self.watermarks.get(table, {}).get(source, (None, {}))[1]

@@ -1,6 +1,8 @@
 """Trino as a client sees it: statements in, rows out, errors in one sentence."""
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +24,13 @@ _PASSING = frozenset({"INSUFFICIENT_RESOURCES"})
 class Engine:
     """A connection to Trino. Thread-safe: each statement has a cursor of its own."""
 
-    def __init__(self, settings: Settings, source: str = _SOURCE) -> None:
+    def __init__(
+        self, settings: Settings, source: str = _SOURCE, session: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Args:
+        source: what Trino is told that asks.
+        session: session properties.
+        """
         url = urlsplit(settings.trino_url)
         self._url = settings.trino_url
         self._source = source
@@ -34,6 +42,7 @@ class Engine:
             catalog="iceberg",
             schema="gold",
             http_scheme=url.scheme or "http",
+            session_properties=dict(session),
             max_attempts=3,
             request_timeout=60,
         )

@@ -64,23 +64,40 @@ def test_a_missing_row_and_a_doubled_one_are_named(told: Any, damaged: dict[str,
     assert tables["bronze.agents"]["holds"]
 
 
-def test_a_row_that_only_the_copy_lacks_is_named(told: Any, clickhouse: Any) -> None:
+def test_a_row_of_gold_that_is_of_no_build_is_told(told: Any, trino: Callable[[str], Rows]) -> None:
+    snapshot = trino('select snapshot_id from gold."fact_sms$snapshots" order by committed_at desc limit 1')
+    trino(
+        "insert into gold.fact_sms select * from gold.fact_sms where sms_id = (select min(sms_id) from gold.fact_sms)"
+    )
+    trino("update gold.fact_sms set build_id = null where sms_id = (select min(sms_id) from gold.fact_sms)")
+    try:
+        tables = told("sms", code=1)
+    finally:
+        trino(f"alter table gold.fact_sms execute rollback_to_snapshot({snapshot[0]['snapshot_id']})")
+    assert tables["gold.fact_sms"]["problems"] == ["2 rows are of no build"]
+    assert tables["gold.fact_sms"]["wrong"] == 1
+    told("sms")
+
+
+@pytest.mark.parametrize(("table", "source"), [("fact_support", "support"), ("rejected", "calls")])
+def test_a_row_that_only_the_copy_lacks_is_named(told: Any, clickhouse: Any, table: str, source: str) -> None:
     owner = Server(settings())
-    [row] = clickhouse("select kafka_topic_id, kafka_partition, kafka_offset from gold.fact_support limit 1")
+    of_source = f" where source = '{source}'" if table == "rejected" else ""
+    [row] = clickhouse(f"select kafka_topic_id, kafka_partition, kafka_offset from gold.{table}{of_source} limit 1")
     place = " and ".join(
         f"{column} = {value!r}" if isinstance(value, str) else f"{column} = {value}" for column, value in row.items()
     )
-    owner.run("create table gold.kept_support engine = Memory as select * from gold.fact_support where " + place)
-    owner.run(f"alter table gold.fact_support delete where {place} settings mutations_sync = 1")
+    owner.run(f"create table gold.kept_row engine = Memory as select * from gold.{table} where {place}")
+    owner.run(f"alter table gold.{table} delete where {place} settings mutations_sync = 1")
     try:
-        tables = told("support", code=1)
+        tables = told(source, code=1)
     finally:
-        owner.run("insert into gold.fact_support select * from gold.kept_support")
-        owner.run("drop table gold.kept_support")
-    assert [r["first"] for r in tables["clickhouse fact_support"]["ranges"]] == [row["kafka_offset"]]
-    assert tables["clickhouse fact_support"]["ranges"][0]["found"] == 0
-    assert tables["gold.fact_support"]["holds"]
-    told("support")
+        owner.run(f"insert into gold.{table} select * from gold.kept_row")
+        owner.run("drop table gold.kept_row")
+    assert [r["first"] for r in tables[f"clickhouse {table}"]["ranges"]] == [row["kafka_offset"]]
+    assert tables[f"clickhouse {table}"]["ranges"][0]["found"] == 0
+    assert [name for name, one in tables.items() if not one["holds"]] == [f"clickhouse {table}"]
+    told(source)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from catalog.offsets import PartitionId
-from lakehouse.audit.account import _problems
+from lakehouse.audit.account import _problems, _under_way
+from lakehouse.audit.balance import Account
 from lakehouse.gold.builds import Build, TableResult, Watermarks
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -46,3 +47,13 @@ def test_a_check_that_fails_again_on_a_table_made_anew_is_told_once() -> None:
     results = {"fact_calls": TableResult(failed_checks=["2 rows twice"])}
     builds = [Build(n, {"fact_calls": {}}, AT, n == 11, results=results, watermarks=TAKEN) for n in (10, 11)]
     assert [said.partition(":")[0] for said in _problems(builds, 11)] == ["build 11"]
+
+
+def test_what_is_still_being_made_keeps_an_account_from_being_complete() -> None:
+    done, planned = Build(7, {}, AT, results={}), Build(8, {}, AT)
+    assert _under_way([], 0) is None
+    assert _under_way([done], 7) is None
+    assert "build 8 is under way" in str(_under_way([done, planned], 7))
+    assert "build 7 is not copied whole" in str(_under_way([done], 6))
+    assert Account(7, {}, {}).exit_code == 0
+    assert Account(7, {}, {}, under_way="build 8 is under way").exit_code == 3

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.offsets import PartitionId
+from catalog.offsets import Gap, PartitionId
 from lakehouse.deadline import Deadline
 from lakehouse.errors import Retry
 from streams.contract import contracts
@@ -27,6 +27,34 @@ def test_a_new_owner_reads_on_where_the_table_stands_and_not_where_the_log_begin
     next_owner.add(batch([1, 2, 3]))
     next_owner.flush(SOON)
     assert silver.offsets() == [0, 1, 2, 3]
+
+
+def test_what_retention_took_of_a_new_partition_before_it_was_first_read_is_lost() -> None:
+    silver, bronze = MemoryTable(), MemoryTable()
+    one = line(silver, bronze)
+    one.assign({P0: 0})
+    one.add(batch([0, 1]))
+    one.flush(SOON, bronze_too=True)
+    again = PartitionId("made again", 0)
+    assert one.assign({P1: 40, again: 7}) == {P1: 40, again: 7}
+    one.flush(SOON, bronze_too=True)  # though no message of theirs has come
+    for table in (silver, bronze):
+        assert table.positions().next == {P0: 2, P1: 40, again: 7}
+        assert table.positions().start == {P0: 0, P1: 0, again: 0}
+        assert table.positions().gaps == {P1: (Gap(0, 40, True),), again: (Gap(0, 7, True),)}
+
+
+def test_a_lake_that_begins_within_an_old_topic_has_lost_nothing() -> None:
+    silver = MemoryTable()
+    one = line(silver)
+    one.assign({P0: 30, P1: 40})
+    one.add(batch([30, 31]))
+    one.flush(SOON)
+    assert one.assign({P0: 30, P1: 40}) == {P0: 32, P1: 40}
+    one.add(batch([40], P1))
+    one.flush(SOON)
+    assert silver.positions().start == {P0: 30, P1: 40}
+    assert not silver.positions().gaps
 
 
 def test_a_partition_that_was_taken_over_is_dropped_and_the_others_land() -> None:

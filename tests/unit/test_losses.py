@@ -39,3 +39,12 @@ def test_bronze_alone_lacks_what_silver_has_and_kafka_no_longer() -> None:
     assert bronze_losses(silver, TableState(1, bronze, AT), {"t"}) == alone
     assert bronze_losses(silver, TableState(1, bronze, AT), {"another"}) == [*alone, (Q, Gap(40, 50, True))]
     assert bronze_losses(silver, TableState(1, bronze, AT, (loss(60, 70),)), {"t"}) == []
+
+
+def test_bronze_alone_lacks_the_beginning_that_kafka_forgot_before_its_first_commit() -> None:
+    silver = Positions({P: 500, Q: 50}, {P: 3, Q: 0})
+    late = TableState(1, Positions({P: 500}, {P: 300}), AT)
+    assert bronze_losses(silver, late, {"t"}) == [(P, Gap(3, 300, True))]
+    assert bronze_losses(silver, TableState(1, Positions(), AT), {"t"}) == []
+    none = bronze_losses(silver, TableState(1, Positions(), AT), {"another"})
+    assert none == [(P, Gap(3, 500, True)), (Q, Gap(0, 50, True))]
