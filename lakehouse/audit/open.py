@@ -1,11 +1,13 @@
 """Puts the auditor and the verifier together from the settings."""
 
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from catalog import client
 from catalog.snapshots import StateReader
+from lakehouse.audit import messages
 from lakehouse.audit.account import Auditor
-from lakehouse.audit.verify import Progress, Verifier
+from lakehouse.audit.verify import Progress, Proof, Verifier
 from lakehouse.copies.copy import Copies
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Builds
@@ -69,3 +71,8 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
         problems=problems,
         settled=lambda: newest_complete() == [newest] == [tables.copied_build()],
     )
+
+
+def message_proofs(now: Settings, sources: Sequence[str], progress: Progress) -> Iterator[Proof]:
+    """See `messages.proofs`, on the servers of the settings."""
+    return messages.proofs(now, client.connect(now), sources, progress)

@@ -154,7 +154,7 @@ class Verifier:
         listed = ", ".join(f"'{source}'" for source in sources)
         copy = _copied(self._server, TABLE, f"build_id <= {self._build.build_id} and source in ({listed})")
         proof, coverage = self._read(f"clickhouse {TABLE}", copy)
-        yield _held_against(proof, coverage, rejected)
+        yield held_against(proof, coverage, rejected)
 
     def _dimensions(self, sources: Sequence[str]) -> Iterator[Proof]:
         """The copies of dimensions that come of these sources, or of none."""
@@ -217,10 +217,10 @@ class Verifier:
         beyond = sum(len(piece.rows) for piece in gold.pieces(f"build_id > {build.build_id} or build_id is null"))
         if beyond and self._settled():
             proof.problems.append(f"{beyond:,} rows are of no build")
-        yield _held_against(proof, coverage, expected)
+        yield held_against(proof, coverage, expected)
         if self._server is not None and fact.table in copied_tables():
             proof, copy = self._read(f"clickhouse {fact.table}", _copied(self._server, fact.table, of_builds))
-            _held_against(proof, copy, coverage)
+            held_against(proof, copy, coverage)
             if proof.holds:
                 self._hold_values(proof, fact.table, self._server, f"where {of_builds}")
             yield proof
@@ -255,10 +255,11 @@ def _held_against_positions(proof: Proof, coverage: pl.DataFrame, table: Standin
     proof.explained = sum(g.next - g.first for gaps in positions.gaps.values() for g in gaps if not g.lost)
     proof.lost = sum(g.next - g.first for _, g in positions.lost)
     proof.problems += table.contradictions()
-    return _held_against(proof, coverage, told_by(positions))
+    return held_against(proof, coverage, told_by(positions))
 
 
-def _held_against(proof: Proof, coverage: pl.DataFrame, expected: pl.DataFrame) -> Proof:
+def held_against(proof: Proof, coverage: pl.DataFrame, expected: pl.DataFrame) -> Proof:
+    """Note in a proof where a coverage is not as expected."""
     proof.partitions = len(coverage.select("topic_id", "partition").unique())
     wrong = difference(coverage, expected)
     proof.wrong = size(wrong)

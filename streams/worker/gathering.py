@@ -1,0 +1,68 @@
+"""Batches on their way to the row threads: gathered until a commit is due or they are many, and then turned into rows together.
+
+Some hundred queries make a batch's rows, whatever its size: ten messages cost as much time as a thousand. And rows are of no
+use before the commit that they go with.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable
+
+from faust.types import TP
+
+from streams.batch import RawBatch, take_joinable
+
+# From here on a message costs hardly less in a larger batch: 40,000 calls (24 MB) cost a fifth less each than 13,000.
+_ENOUGH_BYTES, _JOINED_BYTES = 4 * 1024 * 1024, 24 * 1024 * 1024
+
+
+class Gathering:
+    """The batches that wait, by partition; those of a partition keep their order."""
+
+    def __init__(self, make: Callable[[TP, list[RawBatch]], Awaitable[None]]) -> None:
+        """Args:
+        make: turns batches of a partition that follow on each other into rows; called once at a time for a partition.
+        """
+        self._make = make
+        self._waiting: dict[TP, deque[RawBatch]] = defaultdict(deque)
+        self._nbytes: dict[TP, int] = defaultdict(int)
+        self._making: dict[TP, asyncio.Task[None]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Message bytes that are no rows yet."""
+        return sum(self._nbytes.values())
+
+    def add(self, tp: TP, batch: RawBatch) -> None:
+        """Take a batch; where there are enough of its partition, they are made rows at once."""
+        self._waiting[tp].append(batch)
+        self._nbytes[tp] += batch.nbytes
+        if self._nbytes[tp] >= _ENOUGH_BYTES:
+            self._start(tp)
+
+    async def made(self, topic: str, timeout_s: float) -> None:
+        """Turn what waits of a topic into rows, as far as there is time; the rest goes on."""
+        tasks = [self._start(tp) for tp, batches in self._waiting.items() if tp.topic == topic and batches]
+        tasks += [task for tp, task in self._making.items() if tp.topic == topic and task not in tasks]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
+
+    def drop(self, tp: TP) -> None:
+        """Forget what waits of a partition that is somebody else's now."""
+        self._nbytes[tp] -= sum(batch.nbytes for batch in self._waiting.pop(tp, ()))
+
+    def _start(self, tp: TP) -> asyncio.Task[None]:
+        if tp not in self._making:
+            self._making[tp] = asyncio.create_task(self._make_all(tp))
+        return self._making[tp]
+
+    async def _make_all(self, tp: TP) -> None:
+        try:
+            while self._waiting[tp]:
+                batches = take_joinable(self._waiting[tp], _JOINED_BYTES)
+                try:
+                    await self._make(tp, batches)
+                finally:
+                    self._nbytes[tp] -= sum(batch.nbytes for batch in batches)
+        finally:
+            del self._making[tp]

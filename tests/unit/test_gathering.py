@@ -1,0 +1,105 @@
+"""Batches gathered until a commit is due: each is made rows once, in order, with as many others as there are."""
+
+import asyncio
+from collections import defaultdict
+
+from faust.types import TP
+
+from streams.batch import RawBatch
+from streams.worker import gathering
+from streams.worker.gathering import Gathering
+from tests.loops import run
+from tests.unit.line_inputs import P0, P1, batch
+
+A, B = TP("calls", 0), TP("calls", 1)
+
+
+class Made:
+    """What was made rows, by partition: the offsets of each time."""
+
+    def __init__(self) -> None:
+        self.of: dict[TP, list[list[int]]] = defaultdict(list)
+        self.may_go_on = asyncio.Event()
+        self.may_go_on.set()
+
+    async def __call__(self, tp: TP, batches: list[RawBatch]) -> None:
+        await self.may_go_on.wait()
+        self.of[tp].append([offset for one in batches for offset in one.offsets.tolist()])
+
+
+def test_what_came_until_a_commit_is_made_rows_at_once_for_each_partition() -> None:
+    async def gathered() -> Made:
+        made = Made()
+        one = Gathering(made)
+        for offset in range(5):
+            one.add(A, batch([offset]))
+            one.add(B, batch([offset], P1))
+        await asyncio.sleep(0)
+        assert not made.of
+        assert one.nbytes > 0
+        await one.made("calls", 1)
+        assert one.nbytes == 0
+        await one.made("calls", 1)
+        return made
+
+    assert run(gathered()).of == {A: [[0, 1, 2, 3, 4]], B: [[0, 1, 2, 3, 4]]}
+
+
+def test_enough_of_a_partition_does_not_wait_for_the_commit() -> None:
+    async def gathered() -> Made:
+        made = Made()
+        one = Gathering(made)
+        size = batch([0]).nbytes
+        for offset in range(gathering._ENOUGH_BYTES // size + 1):
+            one.add(A, batch([offset]))
+        one.add(B, batch([0], P1))
+        await asyncio.sleep(0.01)
+        return made
+
+    assert list(run(gathered()).of) == [A]
+
+
+def test_a_commit_waits_for_rows_only_as_long_as_it_has_time_and_they_go_on() -> None:
+    async def gathered() -> tuple[bool, Made]:
+        made = Made()
+        made.may_go_on.clear()
+        one = Gathering(made)
+        one.add(A, batch([0]))
+        await one.made("calls", 0.01)
+        one.add(A, batch([1]))
+        before = not made.of
+        made.may_go_on.set()
+        await one.made("calls", 1)
+        return before, made
+
+    before, made = run(gathered())
+    assert before
+    assert made.of == {A: [[0], [1]]}
+
+
+def test_what_waits_of_a_partition_that_was_given_up_is_forgotten() -> None:
+    async def gathered() -> Made:
+        made = Made()
+        one = Gathering(made)
+        one.add(A, batch([0]))
+        one.add(B, batch([0], P1))
+        one.drop(A)
+        await one.made("calls", 1)
+        assert one.nbytes == 0
+        one.add(A, batch([7]))
+        await one.made("calls", 1)
+        return made
+
+    assert run(gathered()).of == {B: [[0]], A: [[7]]}
+
+
+def test_topics_are_made_rows_one_by_one() -> None:
+    async def gathered() -> Made:
+        made = Made()
+        one = Gathering(made)
+        one.add(A, batch([0], P0))
+        one.add(TP("sms", 0), batch([0]))
+        await one.made("sms", 1)
+        return made
+
+    assert list(run(gathered()).of) == [TP("sms", 0)]
