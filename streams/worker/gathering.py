@@ -12,8 +12,8 @@ from faust.types import TP
 
 from streams.batch import RawBatch, take_joinable
 
-# From here on a message costs hardly less in a larger batch: 40,000 calls (24 MB) cost a fifth less each than 13,000.
-_ENOUGH_BYTES, _JOINED_BYTES = 4 * 1024 * 1024, 24 * 1024 * 1024
+# Some 1,600 calls are worth the queries; what comes while they are made is joined: 40,000 cost a fifth less each than 13,000.
+_ENOUGH_BYTES, _JOINED_BYTES = 1024 * 1024, 24 * 1024 * 1024
 
 
 class Gathering:
@@ -41,11 +41,10 @@ class Gathering:
             self._start(tp)
 
     async def made(self, topic: str, timeout_s: float) -> None:
-        """Turn what waits of a topic into rows, as far as there is time; the rest goes on."""
-        tasks = [self._start(tp) for tp, batches in self._waiting.items() if tp.topic == topic and batches]
-        tasks += [task for tp, task in self._making.items() if tp.topic == topic and task not in tasks]
-        if tasks:
-            await asyncio.wait(tasks, timeout=timeout_s)
+        """Turn what waits of a topic into rows, as far as there is time; that, and what is many and made already, goes on."""
+        idle = [tp for tp, batches in self._waiting.items() if tp.topic == topic and batches and tp not in self._making]
+        if idle:
+            await asyncio.wait([self._start(tp) for tp in idle], timeout=timeout_s)
 
     def drop(self, tp: TP) -> None:
         """Forget what waits of a partition that is somebody else's now."""
