@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import polars as pl
+import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import ArrowScan
@@ -72,6 +73,19 @@ class Standing:
             reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
             for tasks in portions(scan.plan_files(), lambda task: task.file.record_count, _ROWS_AT_ONCE):
                 yield Piece(len(tasks), pl.DataFrame(pl.from_arrow(reader.to_table(tasks))))
+
+    def batches(self, also: tuple[str, ...]) -> Iterator[Piece]:
+        """As `pieces`, with columns that may be large: file by file, and of a large file some rows at a time."""
+        if self._table.current_snapshot() is None:
+            return
+        with answering(".".join(self._table.name())):
+            scan = self._table.scan(selected_fields=(*COLUMNS, *also))
+            reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
+            for task in scan.plan_files():
+                files = 1
+                for batch in reader.to_record_batches([task]):
+                    yield Piece(files, pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))))
+                    files = 0
 
     def contradictions(self) -> list[str]:
         """What the snapshots say of themselves that can't be: a batch that landed twice, offsets that went back."""

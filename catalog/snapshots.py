@@ -47,7 +47,7 @@ class StateReader:
         table = self._load(name)
         snapshot = table.current_snapshot() if table is not None else None
         if table is None or snapshot is None:
-            return TableState(None, Positions(), None)
+            return TableState(None, Positions(), None, acknowledged(table) if table is not None else ())
         at = datetime.fromtimestamp(snapshot.timestamp_ms / 1000, UTC)
         return TableState(snapshot.snapshot_id, positions(table), at, acknowledged(table))
 

@@ -162,6 +162,7 @@ class Field:
         limit = time.monotonic() + patience_s
         while not killed.exists():
             if other is not None and not other.alive() and not killed.exists():
+                order.unlink(missing_ok=True)
                 raise DrillFailed(f"{victim} ended by itself before anybody passed {step!r}")
             if time.monotonic() > limit:
                 order.unlink(missing_ok=True)

@@ -60,8 +60,8 @@ class Held:
 def nothing_held(known: Positions, partition: PartitionId, start: int) -> Held:
     """The state of a partition at its assignment.
 
-    An empty table begins where the logs begin now, within an old topic too. But a partition that was added to a topic which the
-    table has from its beginning, or a topic that was made again, has a beginning: what retention took of it is lost.
+    The first topic of a table is read from where its logs begin, which may be within an old one. A later one, such as the topic
+    made again, was there for the table from its beginning: what retention took before it was first read is lost.
 
     Args:
         known: where the table stands.
@@ -70,10 +70,8 @@ def nothing_held(known: Positions, partition: PartitionId, start: int) -> Held:
     stands = known.next.get(partition)
     if stands is not None:
         return Held(stands, stands)
-    began_within = any(at for p, at in known.start.items() if p.topic_id == partition.topic_id)
-    if not start or not known.next or began_within:
-        return Held(start, start, start)
-    return Held(0, start, 0, gaps=[Gap(0, start, True)])
+    later = any(p.topic_id != partition.topic_id for p in known.next)
+    return Held(0, start, 0, gaps=[Gap(0, start, True)]) if start and later else Held(start, start, start)
 
 
 def _gaps(batch: RawBatch, expected: int) -> list[Gap]:

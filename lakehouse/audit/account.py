@@ -92,8 +92,8 @@ class Auditor:
         taken = [newest.end_of(name, fact.table) for fact in facts if contract.is_event] if newest is not None else []
         if name not in self._settings.bronze_off:
             bronze = self._states.state(f"bronze.{name}").positions.next
-            if any(bronze.get(p, 0) < n for p, n in silver.next.items() if p in offered):
-                return False  # of what Kafka no longer has, bronze gets no more
+            if _waits(bronze, silver.next, offered):
+                return False
         return all(log.end <= silver.next.get(p, log.start) for p, log in logs.items()) and all(
             silver.next.items() <= upto.items() for upto in taken
         )
@@ -132,10 +132,16 @@ class Auditor:
     def _source(self, contract: Contract, state: TableState, upto: Offsets) -> SourceAccount:
         name, silver = contract.source, state.positions
         offered = self._topics.logs(self._settings.topic(name))
-        account = SourceAccount(problems=self._strangers(self._settings.topic(name), offered, silver))
+        topic = self._settings.topic(name)
+        account = SourceAccount(notices=self._strangers(topic, offered, silver))
+        if silver.next and not offered:
+            said = (
+                f"there is no topic {topic}: what waits on it can't be counted (was it deleted? see LAKEHOUSE_TOPICS)"
+            )
+            account.problems.append(said)
         logs = _with_former(offered, silver)
         gaps = {p: [g for g in silver.gaps.get(p, ()) if g.first < upto.get(p, 0)] for p in logs}
-        expected_sum = 0
+        expected_sum, contradictions = 0, list[str]()
         for p, log in logs.items():
             start = silver.start.get(p, log.start)
             until, read = upto.get(p, start), silver.next.get(p, start)
@@ -149,10 +155,11 @@ class Auditor:
             account.lost += sum(g.next - g.first for g in lost)
             account.acknowledged += sum(loss.covers(p, g) for loss in state.losses for g in lost)
             account.lost_ranges += [range_text(name, p, g) for g in lost]
-            account.problems += _contradictions(name, p, log, silver)
+            contradictions += _contradictions(name, p, log, silver)
             expected_sum += _sum(start, until) - sum(_sum(g.first, min(g.next, until)) for g in gaps[p])
+        account.problems += contradictions
         self._rows(contract, account, upto)
-        if account.offset_sum != expected_sum and not account.problems:
+        if account.offset_sum != expected_sum and not contradictions:
             account.problems.append("silver's offsets do not add up: one is there twice and another is missing")
         present = account.accepted + account.rejected
         if account.produced != present + account.in_flight + account.lost:
@@ -165,13 +172,10 @@ class Auditor:
 
     def _strangers(self, topic: str, offered: Collection[PartitionId], silver: Positions) -> list[str]:
         """What silver was read from, if that is not what is to be read, and no former incarnation of it either."""
-        read = {p.topic_id for p in silver.next}
-        if read and not offered:
-            return [
-                f"there is no topic {topic}: what it is to be read from can't be counted (deleted, or LAKEHOUSE_TOPICS)"
-            ]
-        others = self._topics.names(read - {p.topic_id for p in offered})
-        return [f"it has rows of the topic {name}, and is to be read from {topic}" for name in sorted(others.values())]
+        others = self._topics.names({p.topic_id for p in silver.next} - {p.topic_id for p in offered})
+        return [
+            f"silver has rows of the topic {name} too, and is read from {topic} now" for name in sorted(others.values())
+        ]
 
     def _rows(self, contract: Contract, account: SourceAccount, upto: Offsets) -> None:
         table, where = f"iceberg.silver.{contract.source}", between({}, upto)
@@ -198,13 +202,13 @@ class Auditor:
         account.reasons = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
     def _bronze(
-        self, name: str, account: SourceAccount, silver: Positions, upto: Offsets, present: Collection[PartitionId]
+        self, name: str, account: SourceAccount, silver: Positions, upto: Offsets, logs: Mapping[PartitionId, LogRange]
     ) -> None:
         """Bronze commits later than silver: it must hold what its own offsets say, and in the end go as far as silver."""
         state = self._states.state(f"bronze.{name}")
         stands = state.positions
-        account.bronze_waits = any(stands.next.get(p, 0) < following for p, following in upto.items() if p in present)
-        for p, gap in bronze_losses(silver, state, {p.topic_id for p in present}):
+        account.bronze_waits = _waits(stands.next, upto, logs)
+        for p, gap in bronze_losses(silver, state, logs):
             account.problems.append(
                 f"bronze alone lacks {range_text(name, p, gap)} of topic {p.topic_id}: gone from Kafka before it was written"
                 " (lakehouse topics --acknowledge)"
@@ -272,6 +276,11 @@ def _count_layer(
             f"as many rows in {layer} as accepted, but not the same: offsets add up to {offsets},"
             f" not {account.accepted_offset_sum}"
         )
+
+
+def _waits(bronze: Offsets, upto: Offsets, logs: Mapping[PartitionId, LogRange]) -> bool:
+    """Whether bronze still gets something up to some offsets: of what Kafka no longer has it does not."""
+    return any(max(bronze.get(p, 0), logs[p].start) < following for p, following in upto.items() if p in logs)
 
 
 def _with_former(present: Mapping[PartitionId, LogRange], silver: Positions) -> dict[PartitionId, LogRange]:

@@ -12,6 +12,7 @@ class SourceAccount:
 
     Attributes:
         acknowledged: lost events that an operator has taken notice of (`lakehouse topics --acknowledge`).
+        notices: what a person should know, though it balances.
     """
 
     produced: int = 0
@@ -32,6 +33,7 @@ class SourceAccount:
     offset_sum: int = 0
     accepted_offset_sum: int = 0
     problems: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
     @property
     def balanced(self) -> bool:
@@ -66,6 +68,7 @@ class SourceAccount:
             "complete": self.complete,
             "lost_ranges": self.lost_ranges,
             "problems": self.problems,
+            "notices": self.notices,
         }
 
 

@@ -44,10 +44,9 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
     catalog = client.connect(now)
     client.ensure_namespaces(catalog)
     record = Builds.of(catalog)
-    recorded = record.read()
-    builds = [b for b in recorded if b.results is not None]
+    builds = [b for b in record.read() if b.results is not None]
     problems = [f"{table} can't be read: {reason}" for table, reason in broken_models().items()]
-    made = partial(Verifier, catalog, progress=progress, bronze_off=now.bronze_off, begun=bool(recorded))
+    made = partial(Verifier, catalog, progress=progress, bronze_off=now.bronze_off, begun=lambda: bool(record.read()))
 
     def newest_complete() -> list[int]:
         return [b.build_id for b in record.read()[-1:] if b.results is not None]

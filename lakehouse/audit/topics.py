@@ -1,6 +1,6 @@
 """What Kafka has of each topic beside what silver knows of it: lag, former incarnations of the topic, losses."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from catalog.client import Catalog
@@ -10,7 +10,7 @@ from catalog.snapshots import StateReader, TableState
 from lakehouse.clock import now
 from lakehouse.settings import Settings
 from streams.contract import contracts
-from streams.topics import Topics
+from streams.topics import LogRange, Topics
 
 
 @dataclass
@@ -63,7 +63,8 @@ def topic_states(settings: Settings, catalog: Catalog) -> list[TopicState]:
         table = states.state(f"silver.{source}")
         silver, partitions = table.positions, present.get(name, [])
         one = TopicState(source, name, partitions[0].topic_id if partitions else None, len(partitions))
-        for p, log in topics.log_ranges(name, partitions).items() if partitions else ():
+        logs = topics.log_ranges(name, partitions) if partitions else {}
+        for p, log in logs.items():
             at = silver.next.get(p, log.start)
             one.offered += log.end - log.start
             one.read += at - silver.start.get(p, log.start)
@@ -72,13 +73,15 @@ def topic_states(settings: Settings, catalog: Catalog) -> list[TopicState]:
         one.losses = [range_text(source, p, gap) for p, gap in silver.lost]
         one.unacknowledged = [range_text(source, p, gap) for p, gap in unacknowledged(silver.lost, table.losses)]
         if source not in settings.bronze_off:
-            alone = bronze_losses(silver, states.state(f"bronze.{source}"), {p.topic_id for p in partitions})
+            alone = bronze_losses(silver, states.state(f"bronze.{source}"), logs)
             one.bronze_alone = [range_text(source, p, gap) for p, gap in alone]
         found.append(one)
     return found
 
 
-def bronze_losses(silver: Positions, bronze: TableState, present: Collection[str]) -> list[tuple[PartitionId, Gap]]:
+def bronze_losses(
+    silver: Positions, bronze: TableState, logs: Mapping[PartitionId, LogRange]
+) -> list[tuple[PartitionId, Gap]]:
     """What bronze alone lacks for good, and nobody took notice of.
 
     Bronze is written some seconds after silver: a worker that is killed between them, and a message that retention removes, or
@@ -86,7 +89,7 @@ def bronze_losses(silver: Positions, bronze: TableState, present: Collection[str
     beginning.
 
     Args:
-        present: the id of the topic's present incarnation; nothing if there is no topic.
+        logs: what Kafka has of the topic; nothing if there is no topic.
     """
     stands = bronze.positions
     missing = list(stands.lost)
@@ -95,7 +98,7 @@ def bronze_losses(silver: Positions, bronze: TableState, present: Collection[str
         if p in stands.next and begin < stands.start.get(p, 0):
             missing.append((p, Gap(begin, min(stands.start[p], following), True)))
         at = stands.next.get(p, begin)
-        if p.topic_id not in present and at < following:
+        if at < following and (p not in logs or following <= logs[p].start):
             missing.append((p, Gap(at, following, True)))
     alone = [
         (p, gap)
@@ -124,10 +127,9 @@ def acknowledge_losses(settings: Settings, catalog: Catalog, sources: Sequence[s
     offsets = 0
     for source in sources:
         silver, bronze = (states.state(f"{layer}.{source}") for layer in ("silver", "bronze"))
-        present = {p.topic_id for p in topics.partitions([settings.topic(source)]).get(settings.topic(source), ())}
         unknown = {
             "silver": unacknowledged(silver.positions.lost, silver.losses),
-            "bronze": bronze_losses(silver.positions, bronze, present),
+            "bronze": bronze_losses(silver.positions, bronze, topics.logs(settings.topic(source))),
         }
         for layer, ranges in unknown.items():
             if ranges:

@@ -95,7 +95,7 @@ class Verifier:
         problems: Sequence[str] = (),
         settled: Callable[[], bool] = lambda: False,
         bronze_off: Collection[str] = (),
-        begun: bool = True,
+        begun: Callable[[], bool] = lambda: True,
     ) -> None:
         """Args:
         build: up to which facts and copies are held against silver; None: there is none yet.
@@ -154,7 +154,10 @@ class Verifier:
         listed = ", ".join(f"'{source}'" for source in sources)
         copy = _copied(self._server, TABLE, f"build_id <= {self._build.build_id} and source in ({listed})")
         proof, coverage = self._read(f"clickhouse {TABLE}", copy)
-        yield held_against(proof, coverage, rejected)
+        held_against(proof, coverage, rejected)
+        if not proof.holds and not self._settled():  # a full build has the whole copy made anew, as of itself
+            proof = Proof(proof.table, rows=proof.rows, passed_over="rows")
+        yield proof
 
     def _dimensions(self, sources: Sequence[str]) -> Iterator[Proof]:
         """The copies of dimensions that come of these sources, or of none."""
@@ -202,7 +205,7 @@ class Verifier:
         for fact in facts:
             if self._build is not None:
                 yield from self._fact(fact, together(accepted), self._build)
-            elif not self._begun and (gold := Standing.of(self._client, f"gold.{fact.table}")) and gold.has_rows:
+            elif (gold := Standing.of(self._client, f"gold.{fact.table}")) and gold.has_rows and not self._begun():
                 yield Proof(f"gold.{fact.table}", problems=["it has rows, but no build is on record (gold.builds)"])
 
     def _fact(self, fact: Model, accepted: pl.DataFrame, build: Build) -> Iterator[Proof]:

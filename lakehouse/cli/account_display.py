@@ -38,7 +38,9 @@ def show_account(console: Console, account: "Account") -> None:
     _show_reasons(console, everything)
     for problem in [*account.problems, *(f"{n}: {p}" for n, a in everything.items() for p in a.problems)]:
         console.print(f"[red]not balanced:[/red] {problem}")
-    for a in everything.values():
+    for name, a in everything.items():
+        for notice in a.notices:
+            console.print(f"[yellow]please note:[/yellow] {name}: {notice}", highlight=False)
         for lost in a.lost_ranges:
             console.print(f"[red]lost to retention before it was read:[/red] {lost}")
         if a.acknowledged:

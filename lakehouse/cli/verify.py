@@ -44,7 +44,7 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, messages: bool, as
     \b
     lakehouse verify                  all tables
     lakehouse verify calls sms        those of two sources
-    lakehouse verify --messages sms   the messages of a source too (200,000 a second; 30 bytes of memory each)
+    lakehouse verify --messages sms   the messages of a source too (50 bytes of memory each)
     lakehouse verify --json | jq '.tables[] | select(.holds | not)'
 
     Exit code: 0 if all holds; 1 if an offset is missing, there twice, or not to be there (the exact ranges are printed), or if
@@ -75,7 +75,7 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, messages: bool, as
     elif holds:
         waits = [proof.table.removeprefix("clickhouse ") for proof in proofs if proof.passed_over]
         if waits:
-            console.print(f"a build is under way: the values of {', '.join(waits)} were not compared", highlight=False)
+            console.print(f"a build is under way: {', '.join(waits)} could not be compared whole", highlight=False)
         gold = f"; gold as of build {looking.build_id}" if looking.build_id is not None else "; there is no gold yet"
         console.print(f"every offset is where it must be, once{gold}", style="bold green", highlight=False)
     else:

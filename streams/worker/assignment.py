@@ -61,7 +61,9 @@ class Assignments:
         self._commits = ThreadPoolExecutor(2 * len(contracts) + 2, thread_name_prefix="commits")
         self._lines: dict[str, Line] = {}
         self._ids: dict[TP, PartitionId] = {}
-        self._gathering = Gathering(self._make_rows)
+        self._gathering = Gathering(self._make_rows, self._tell_of_room)
+        # what is held moves on with the commits
+        self._stuck_s = max(_STUCK_S, 2 * settings.commit_interval_s + _COMMIT_S)
         self._remembering: dict[str, asyncio.Future[None]] = {}
         self._room = asyncio.Condition()
         self._moved: dict[TP, tuple[int, float]] = {}
@@ -186,6 +188,7 @@ class Assignments:
             partition = self._ids.pop(tp, None)
             if partition is not None:
                 self._lines[self._source_of[tp.topic]].discard([partition])
+        await self._tell_of_room()
 
     async def close(self, deadline: Deadline) -> None:
         """Commit what is held, bronze too, before the worker ends.
@@ -219,9 +222,6 @@ class Assignments:
         except Exception as error:
             log.exception("batch of %s[%d] at %d", tp.topic, tp.partition, batches[0].first)
             leave(f"a batch could not be turned into rows ({error}); a restart reads it again", BROKEN)
-        finally:
-            async with self._room:
-                self._room.notify_all()
         if not follows:
             await self._seek_back(tp)
 
@@ -244,6 +244,11 @@ class Assignments:
         self._sought[tp] = time.monotonic()
         log.info("%s[%d]: back to offset %d", tp.topic, tp.partition, wanted)
         await self._seek(tp, wanted)
+
+    async def _tell_of_room(self) -> None:
+        """Let those go on who wait until less is held."""
+        async with self._room:
+            self._room.notify_all()
 
     def _held_bytes(self) -> int:
         return self._gathering.nbytes + sum(line.buffered_bytes for line in self._lines.values())
@@ -274,8 +279,7 @@ class Assignments:
         except LakehouseError as error:
             log.warning("%s: %s", name, error)
             return
-        async with self._room:
-            self._room.notify_all()
+        await self._tell_of_room()
         await self._tell_kafka(name, flushed.safe)
         for reason in flushed.reasons:
             log.warning("%s: %s", name, reason)
@@ -341,8 +345,8 @@ class Assignments:
                 reads_back = name in self._remembering and not self._remembering[name].done()  # with limits of its own
                 if moved or reads_back or (wanted is not None and (end is None or end <= wanted)):
                     self._moved[tp] = (wanted if wanted is not None else -1, time.monotonic())
-                elif time.monotonic() - since > _STUCK_S:
-                    leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {_STUCK_S:.0f} s", STUCK)
+                elif time.monotonic() - since > self._stuck_s:
+                    leave(f"{tp.topic}[{tp.partition}] stands at {wanted} of {end} for {self._stuck_s:.0f} s", STUCK)
 
     async def _in_group(self) -> None:
         """End a process that will get no partitions any more."""

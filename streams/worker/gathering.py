@@ -19,11 +19,15 @@ _ENOUGH_BYTES, _JOINED_BYTES = 1024 * 1024, 24 * 1024 * 1024
 class Gathering:
     """The batches that wait, by partition; those of a partition keep their order."""
 
-    def __init__(self, make: Callable[[TP, list[RawBatch]], Awaitable[None]]) -> None:
+    def __init__(
+        self, make: Callable[[TP, list[RawBatch]], Awaitable[None]], counted: Callable[[], Awaitable[None]]
+    ) -> None:
         """Args:
         make: turns batches of a partition that follow on each other into rows; called once at a time for a partition.
+        counted: called whenever some were, and are not counted here any more.
         """
         self._make = make
+        self._counted = counted
         self._waiting: dict[TP, deque[RawBatch]] = defaultdict(deque)
         self._nbytes: dict[TP, int] = defaultdict(int)
         self._making: dict[TP, asyncio.Task[None]] = {}
@@ -63,5 +67,6 @@ class Gathering:
                     await self._make(tp, batches)
                 finally:
                     self._nbytes[tp] -= sum(batch.nbytes for batch in batches)
+                    await self._counted()
         finally:
             del self._making[tp]

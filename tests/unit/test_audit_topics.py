@@ -29,13 +29,7 @@ def test_a_topic_that_was_made_again_is_no_stranger() -> None:
     assert strangers(Topics(new="calls"), [NEW], OLD, NEW) == []
 
 
-def test_a_topic_that_kafka_does_not_have_is_told_once_something_was_read_of_it() -> None:
-    assert strangers(Topics(), []) == []
-    [said] = strangers(Topics(), [], OLD)
-    assert "there is no topic calls" in said
-
-
 def test_rows_of_another_topic_that_kafka_still_has_are_told() -> None:
     assert strangers(Topics(new="calls", old="sms"), [NEW], OLD, NEW) == [
-        "it has rows of the topic sms, and is to be read from calls"
+        "silver has rows of the topic sms too, and is read from calls now"
     ]

@@ -22,6 +22,9 @@ class Made:
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
+    async def counted(self) -> None:
+        pass
+
     async def __call__(self, tp: TP, batches: list[RawBatch]) -> None:
         await self.may_go_on.wait()
         self.of[tp].append([offset for one in batches for offset in one.offsets.tolist()])
@@ -30,7 +33,7 @@ class Made:
 def test_what_came_until_a_commit_is_made_rows_at_once_for_each_partition() -> None:
     async def gathered() -> Made:
         made = Made()
-        one = Gathering(made)
+        one = Gathering(made, made.counted)
         for offset in range(5):
             one.add(A, batch([offset]))
             one.add(B, batch([offset], P1))
@@ -48,7 +51,7 @@ def test_what_came_until_a_commit_is_made_rows_at_once_for_each_partition() -> N
 def test_enough_of_a_partition_does_not_wait_for_the_commit() -> None:
     async def gathered() -> Made:
         made = Made()
-        one = Gathering(made)
+        one = Gathering(made, made.counted)
         size = batch([0]).nbytes
         for offset in range(gathering._ENOUGH_BYTES // size + 1):
             one.add(A, batch([offset]))
@@ -63,7 +66,7 @@ def test_a_commit_waits_for_rows_only_as_long_as_it_has_time_and_they_go_on() ->
     async def gathered() -> tuple[bool, Made]:
         made = Made()
         made.may_go_on.clear()
-        one = Gathering(made)
+        one = Gathering(made, made.counted)
         one.add(A, batch([0]))
         await one.made("calls", 0.01)
         one.add(A, batch([1]))
@@ -81,7 +84,7 @@ def test_a_commit_waits_for_rows_only_as_long_as_it_has_time_and_they_go_on() ->
 def test_what_waits_of_a_partition_that_was_given_up_is_forgotten() -> None:
     async def gathered() -> Made:
         made = Made()
-        one = Gathering(made)
+        one = Gathering(made, made.counted)
         one.add(A, batch([0]))
         one.add(B, batch([0], P1))
         one.drop(A)
@@ -97,7 +100,7 @@ def test_what_waits_of_a_partition_that_was_given_up_is_forgotten() -> None:
 def test_topics_are_made_rows_one_by_one() -> None:
     async def gathered() -> Made:
         made = Made()
-        one = Gathering(made)
+        one = Gathering(made, made.counted)
         one.add(A, batch([0], P0))
         one.add(TP("sms", 0), batch([0]))
         await one.made("sms", 1)

@@ -29,31 +29,32 @@ def test_a_new_owner_reads_on_where_the_table_stands_and_not_where_the_log_begin
     assert silver.offsets() == [0, 1, 2, 3]
 
 
-def test_what_retention_took_of_a_new_partition_before_it_was_first_read_is_lost() -> None:
+def test_what_retention_took_of_a_topic_that_was_made_again_before_it_was_first_read_is_lost() -> None:
     silver, bronze = MemoryTable(), MemoryTable()
     one = line(silver, bronze)
     one.assign({P0: 0})
     one.add(batch([0, 1]))
     one.flush(SOON, bronze_too=True)
-    again = PartitionId("made again", 0)
-    assert one.assign({P1: 40, again: 7}) == {P1: 40, again: 7}
-    one.flush(SOON, bronze_too=True)  # though no message of theirs has come
+    again, later = PartitionId("made again", 0), PartitionId("made again", 1)
+    for partition, start in ((again, 7), (later, 40)):
+        assert one.assign({partition: start}) == {partition: start}
+        one.flush(SOON, bronze_too=True)  # though no message of theirs has come
     for table in (silver, bronze):
-        assert table.positions().next == {P0: 2, P1: 40, again: 7}
-        assert table.positions().start == {P0: 0, P1: 0, again: 0}
-        assert table.positions().gaps == {P1: (Gap(0, 40, True),), again: (Gap(0, 7, True),)}
+        assert table.positions().next == {P0: 2, again: 7, later: 40}
+        assert table.positions().start == {P0: 0, again: 0, later: 0}
+        assert table.positions().gaps == {again: (Gap(0, 7, True),), later: (Gap(0, 40, True),)}
 
 
 def test_a_lake_that_begins_within_an_old_topic_has_lost_nothing() -> None:
     silver = MemoryTable()
     one = line(silver)
-    one.assign({P0: 30, P1: 40})
-    one.add(batch([30, 31]))
+    one.assign({P0: 0, P1: 40})
+    one.add(batch([0, 1]))
     one.flush(SOON)
-    assert one.assign({P0: 30, P1: 40}) == {P0: 32, P1: 40}
+    assert one.assign({P0: 0, P1: 40}) == {P0: 2, P1: 40}  # of one that nothing came of yet neither
     one.add(batch([40], P1))
     one.flush(SOON)
-    assert silver.positions().start == {P0: 30, P1: 40}
+    assert silver.positions().start == {P0: 0, P1: 40}
     assert not silver.positions().gaps
 
 
