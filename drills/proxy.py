@@ -102,9 +102,9 @@ class Proxy:
         )
         app = web.Application(client_max_size=_MOST_BYTES)
         app.router.add_route("*", "/{path:.*}", self._answer)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         assert site._server is not None
         self.address = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[attr-defined]
@@ -169,6 +169,8 @@ class Proxy:
 
     async def _let_go(self) -> None:
         await asyncio.gather(*self._late, return_exceptions=True)
+        await self._runner.cleanup()
+        await self._session.close()
 
     async def _half(self, request: web.Request, body: bytes) -> None:
         """Send half of what the header promises, and hang up."""
