@@ -1,6 +1,6 @@
 """A table as its files and snapshots show it, read without any of the program's own counts: for `lakehouse verify`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.io.pyarrow import ArrowScan
-from pyiceberg.table import ALWAYS_TRUE, Table
+from pyiceberg.table import ALWAYS_TRUE, FileScanTask, Table
 from pyiceberg.table.snapshots import ancestors_of
 
 from catalog.commit import POSITIONS, batch_ids, positions
@@ -67,11 +67,9 @@ class Standing:
         """
         if self._table.current_snapshot() is None:
             return
-        name = ".".join(self._table.name())
-        with answering(name):
-            scan = self._table.scan(condition or ALWAYS_TRUE, selected_fields=(*COLUMNS, *also))
-            reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
-            for tasks in portions(scan.plan_files(), lambda task: task.file.record_count, _ROWS_AT_ONCE):
+        with answering(".".join(self._table.name())):
+            reader, files = self._scanned(condition, also)
+            for tasks in portions(files, lambda task: task.file.record_count, _ROWS_AT_ONCE):
                 yield Piece(len(tasks), pl.DataFrame(pl.from_arrow(reader.to_table(tasks))))
 
     def batches(self, also: tuple[str, ...]) -> Iterator[Piece]:
@@ -79,13 +77,17 @@ class Standing:
         if self._table.current_snapshot() is None:
             return
         with answering(".".join(self._table.name())):
-            scan = self._table.scan(selected_fields=(*COLUMNS, *also))
-            reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
-            for task in scan.plan_files():
-                files = 1
+            reader, files = self._scanned("", also)
+            for task in files:
+                begun = 1
                 for batch in reader.to_record_batches([task]):
-                    yield Piece(files, pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))))
-                    files = 0
+                    yield Piece(begun, pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))))
+                    begun = 0
+
+    def _scanned(self, condition: str, also: tuple[str, ...]) -> tuple[ArrowScan, Iterable[FileScanTask]]:
+        scan = self._table.scan(condition or ALWAYS_TRUE, selected_fields=(*COLUMNS, *also))
+        reader = ArrowScan(self._table.metadata, self._table.io, scan.projection(), scan.row_filter)
+        return reader, scan.plan_files()
 
     def contradictions(self) -> list[str]:
         """What the snapshots say of themselves that can't be: a batch that landed twice, offsets that went back."""

@@ -54,7 +54,7 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
     if not copies:
         last = builds[-1] if builds else None
         return made(
-            last, None, problems=problems, settled=lambda: [b.build_id for b in builds[-1:]] == newest_complete()
+            last, None, problems=problems, settled=lambda: last is not None and newest_complete() == [last.build_id]
         )
     server = Server(now)
     tables = Copies(server, StateReader(catalog))
