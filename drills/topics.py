@@ -143,11 +143,7 @@ def _made_again(field: Field, source: str, outcome: Outcome) -> None:
     before = field.account(420)["sources"][source]
     admin, name = AdminClient({"bootstrap.servers": settings().kafka_bootstrap}), settings().topic(source)
     admin.delete_topics([name])[name].result()
-    limit = time.monotonic() + 30
-    while Topics(settings()).partitions([name]):
-        if time.monotonic() > limit:
-            raise DrillFailed(f"{name} could not be deleted")
-        time.sleep(0.1)
+    field.until(lambda: not Topics(settings()).partitions([name]), f"{name} deleted", 30)
     Topics(settings()).ensure([name])
     outcome.count("topic made again")
     count = max(3000, 2 * int(before["produced"]))

@@ -76,7 +76,7 @@ class Auditor:
         """
         builds = self._builds.read()
         newest = builds[-1] if builds else None
-        if newest is not None and (newest.results is None or newest.build_id != self._copies.copied_build()):
+        if _under_way(builds, self._copies.copied_build()) is not None:
             return False
         facts = _facts()
         with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="settled") as pool:
@@ -311,11 +311,13 @@ def _money(amount: Any) -> str:
 
 def _under_way(builds: Sequence[Build], copied: int) -> str | None:
     """What of gold is still being made."""
-    if not builds or builds[-1].build_id == copied:
+    if not builds:
         return None
     newest = builds[-1].build_id
     if builds[-1].results is None:
         return f"build {newest} is under way"
+    if newest == copied:
+        return None
     return f"build {newest} is not copied whole yet (`lakehouse status` says if something keeps it from that)"
 
 
