@@ -329,8 +329,7 @@ def own_stack(folder: Path, workers: int) -> Iterator[Path]:
     drill_dir = folder / "drill"
     drill_dir.mkdir(parents=True, exist_ok=True)
     words = ["up", "--free-ports", "--workers", str(workers)]
-    # on two cores commits each second leave Trino little time, and what is looked at is faults, not speed
-    variables = {"LAKEHOUSE_DATA_DIR": str(folder), "LAKEHOUSE_COMMIT_INTERVAL_S": "2", **hooked(drill_dir)}
+    variables = {"LAKEHOUSE_DATA_DIR": str(folder), **hooked(drill_dir)}
     log = folder / "up.log"
     process = spawn([sys.executable, "-m", "lakehouse.cli.main", *words], log, Path.cwd(), variables)
     try:

@@ -29,7 +29,7 @@ PUBLIC: dict[str, Callable[[Settings], int | None]] = {
 }
 """Ports that clients use, read from the settings."""
 
-INTERNAL = {"kafka_controller": 9093, "weed_master": 9333, "weed_volume": 9340, "weed_filer": 8888, "weed_admin": 23646}
+INTERNAL = {"kafka_controller": 9093, "weed_master": 9333, "weed_volume": 9340, "weed_filer": 8888, "weed_admin": 9360}
 """Ports that only the servers themselves use, with what they are unless chosen freely."""
 
 _WITH_GRPC = ("s3", "weed_master", "weed_volume", "weed_filer", "weed_admin")

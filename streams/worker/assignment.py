@@ -8,46 +8,40 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import redis
 from aiokafka.errors import IllegalStateError, KafkaError
 from faust.types import TP
 
-from catalog import client
-from catalog.fenced import FencedTable
 from catalog.offsets import Offsets, PartitionId
-from catalog.turns import Turns
 from lakehouse.deadline import Deadline
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
-from streams import bronze, silver
 from streams.batch import RawBatch
 from streams.contract import Contract
 from streams.line import Flushed, Line
-from streams.references import References
 from streams.topics import Topics
-from streams.window_store import WindowStore
 from streams.worker.ending import BROKEN, STUCK, leave, leave_if_recreated
 from streams.worker.gathering import Gathering
+from streams.worker.opening import open_lines
 
 log = logging.getLogger(__name__)
 # Two threads of rows for two cores; decoding, hashing and Parquet release the GIL.
 _ROW_THREADS = 2
 _COMMIT_S = 20.0
+_LOOK_AGAIN_S = 0.1
 _ASSIGN_S = 60.0
 # A partition whose end moves and whose position does not for this long is stuck; a new process is not (faust #175).
 _STUCK_S = 90.0
 _WATCH_S = 5.0
 # So often a worker looks whether its tables still stand where it left them.
 _COMPARE_S = 30.0
-_REDIS_S = 5.0
 # What follows its last commits, leaving the group and closing connections, was seen to take 0.1 to 2 s.
 _GOODBYE_S = 1.7
 _RESEEK_PAUSE_S, _CONFIRM_PAUSE_S = 2.0, 0.2
 # Rows of all partitions of a source are made in tenths of a second, unless what a partition accepted must be read back first.
-_MADE_S, _MADE_BEFORE_LEAVING_S = 2.0, 0.3
+_MADE_S, _MADE_BEFORE_LEAVING_S = 2.0, 0.5
 
 
 class Assignments:
@@ -82,37 +76,7 @@ class Assignments:
         """
         self._topics = Topics(self._settings)
         self._topics.ensure(self._source_of)
-        catalog = client.connect(self._settings)
-        client.ensure_namespaces(catalog)
-        self._references = References(
-            self._contracts, redis.Redis.from_url(self._settings.redis_url, socket_timeout=_REDIS_S)
-        )
-        turns = Turns.at(self._settings.redis_url)
-        tables: dict[str, FencedTable] = {}
-        for name, contract in self._contracts.items():
-            title = contract.title
-            tables[name] = FencedTable.ensure(
-                catalog,
-                f"silver.{name}",
-                silver.columns(contract),
-                f"{title}: validated events, one row a message",
-                turns,
-            )
-            kept = None
-            if name not in self._settings.bronze_off:
-                doc = f"{title}: messages as they came"
-                kept = FencedTable.ensure(catalog, f"bronze.{name}", bronze.COLUMNS, doc, turns)
-            confirm = partial(self._confirm, self._settings.topic(name))
-            folder = self._settings.data_dir / "windows" / name
-            store = WindowStore(folder, contract, self._settings) if contract.is_event else None
-            self._lines[name] = Line(
-                contract, tables[name], kept, self._references, self._settings, confirm=confirm, store=store
-            )
-        try:
-            self._references.warm(lambda c: _latest(tables[c.source], c))
-            self._references.refresh()
-        except redis.RedisError as error:
-            log.warning("Redis does not answer (%s): events are not enriched until it does; nothing is lost", error)
+        self._lines, self._references = open_lines(self._contracts, self._settings, self._confirm)
 
     def _confirm(self, topic: str, partitions: Collection[PartitionId], deadline: Deadline) -> None:
         """End the process before it commits rows under the id of a topic that was made again since they were asked for.
@@ -141,42 +105,41 @@ class Assignments:
 
     async def assign(self, assigned: Iterable[TP]) -> dict[TP, int]:
         """Take over partitions: the offsets to read from, by what the tables say."""
-        tps = {TP(tp.topic, tp.partition) for tp in assigned if tp.topic in self._source_of}
-        if not tps:
-            return {}
+        left: dict[str, set[TP]] = defaultdict(set)
+        for tp in assigned:
+            if tp.topic in self._source_of:
+                left[tp.topic].add(TP(tp.topic, tp.partition))
         loop = asyncio.get_running_loop()
         deadline = Deadline.after(_ASSIGN_S)
-        while True:
-            try:
-                return await loop.run_in_executor(self._commits, self._take_over, tps)
-            except Retry as error:
-                if deadline.passed:
-                    leave(f"partitions could not be taken over: {error}", BROKEN)
-                log.warning("%s", error)
-                await asyncio.sleep(1.0)
-            except Exception as error:
-                log.exception("partitions could not be taken over")
-                leave(f"partitions could not be taken over: {error}", BROKEN)
-
-    def _take_over(self, tps: set[TP]) -> dict[TP, int]:
-        by_topic: dict[str, list[TP]] = defaultdict(list)
-        for tp in tps:
-            by_topic[tp.topic].append(tp)
-        known = self._topics.partitions(by_topic)
         read_from: dict[TP, int] = {}
-        for topic, members in by_topic.items():
-            ids = {p.partition: p for p in known.get(topic, ())}
-            if gone := [tp for tp in members if tp.partition not in ids]:
-                raise Retry(f"{topic} has no partition {gone[0].partition}; was it deleted?")
-            mine = {tp: ids[tp.partition] for tp in members}
-            starts = {p: r.start for p, r in self._topics.log_ranges(topic, mine.values()).items()}
-            offsets = self._lines[self._source_of[topic]].assign(starts)
-            for tp, partition in mine.items():
-                self._ids[tp] = partition
-                read_from[tp] = offsets[partition]
-                self._moved[tp] = (offsets[partition], time.monotonic())
-                log.info("%s[%d] is mine from offset %d", topic, tp.partition, offsets[partition])
+        while left:
+            # each topic asks Kafka and the catalog some questions: all of them together, for they wait for answers
+            work = {topic: loop.run_in_executor(self._commits, self._take_over, topic, left[topic]) for topic in left}
+            await asyncio.wait(work.values())
+            for topic, done in work.items():
+                error = done.exception()
+                if error is None:
+                    read_from |= done.result()
+                    del left[topic]
+                    continue
+                log.warning("%s", error, exc_info=None if isinstance(error, Retry) else error)
+                if deadline.passed or not isinstance(error, Retry):
+                    leave(f"partitions could not be taken over: {error}", BROKEN)
+            await asyncio.sleep(1.0 if left else 0.0)
         return read_from
+
+    def _take_over(self, topic: str, tps: set[TP]) -> dict[TP, int]:
+        ids = {p.partition: p for p in self._topics.partitions([topic]).get(topic, ())}
+        if gone := [tp for tp in tps if tp.partition not in ids]:
+            raise Retry(f"{topic} has no partition {gone[0].partition}; was it deleted?")
+        mine = {tp: ids[tp.partition] for tp in tps}
+        starts = {p: r.start for p, r in self._topics.log_ranges(topic, mine.values()).items()}
+        offsets = self._lines[self._source_of[topic]].assign(starts)
+        for tp, partition in mine.items():
+            self._ids[tp] = partition
+            self._moved[tp] = (offsets[partition], time.monotonic())
+            log.info("%s[%d] is mine from offset %d", topic, tp.partition, offsets[partition])
+        return {tp: offsets[partition] for tp, partition in mine.items()}
 
     async def revoke(self, revoked: Iterable[TP], deadline: Deadline) -> None:
         """Give partitions up: what is held is committed if there is time, else dropped and read by the next owner."""
@@ -202,7 +165,7 @@ class Assignments:
 
     async def _leave(self, name: str, deadline: Deadline, bronze_too: bool = False) -> None:
         """Commit what is held of a source, for the last time."""
-        await self._gathering.made(self._settings.topic(name), _MADE_BEFORE_LEAVING_S)
+        await self._gathering.made(self._settings.topic(name), _MADE_BEFORE_LEAVING_S, busy_too=True)
         await self._flush(name, deadline, bronze_too, leaving=True)
 
     # -- events --------------------------------------------------------------------------------------------------------
@@ -256,14 +219,20 @@ class Assignments:
     # -- commits -------------------------------------------------------------------------------------------------------
 
     async def flush_forever(self, name: str) -> None:
-        """Commit a source's rows by time and size while the worker lives; nothing held means no commit."""
+        """Commit a source's rows by time and size while the worker lives; nothing held means no commit.
+
+        What comes after a pause longer than the interval, a rebalance for one, is committed as soon as it is there.
+        """
         line = self._lines[name]
+        interval_s = self._settings.commit_interval_s
         while True:
-            until = time.monotonic() + self._settings.commit_interval_s
+            until = time.monotonic() + interval_s
             while time.monotonic() < until and line.buffered_bytes < self._settings.commit_bytes:
                 await asyncio.sleep(0.05)
             await self._gathering.made(self._settings.topic(name), _MADE_S)
-            if line.buffered_bytes or line.bronze_waits or line.waits:
+            held = line.buffered_bytes or line.bronze_waits or line.waits
+            interval_s = self._settings.commit_interval_s if held else _LOOK_AGAIN_S
+            if held:
                 await self._flush(name, Deadline.after(_COMMIT_S))
 
     async def _flush(self, name: str, deadline: Deadline, bronze_too: bool = False, leaving: bool = False) -> None:
@@ -390,8 +359,3 @@ class Assignments:
             return
         for tp, partition in list(self._ids.items()):
             leave_if_recreated(tp.topic, [partition], present.get(tp.topic, ()))
-
-
-def _latest(table: FencedTable, contract: Contract) -> Any:
-    columns = [f.column for f in contract.fields if f.column != "effective_from"]
-    return table.accepted_records(columns)

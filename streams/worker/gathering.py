@@ -44,11 +44,16 @@ class Gathering:
         if self._nbytes[tp] >= _ENOUGH_BYTES:
             self._start(tp)
 
-    async def made(self, topic: str, timeout_s: float) -> None:
-        """Turn what waits of a topic into rows, as far as there is time; that, and what is many and made already, goes on."""
-        idle = [tp for tp, batches in self._waiting.items() if tp.topic == topic and batches and tp not in self._making]
-        if idle:
-            await asyncio.wait([self._start(tp) for tp in idle], timeout=timeout_s)
+    async def made(self, topic: str, timeout_s: float, busy_too: bool = False) -> None:
+        """Turn what waits of a topic into rows, as far as there is time; what is not made by then goes on being made.
+
+        Args:
+            busy_too: wait for partitions too that are being made already: under full load those have no end.
+        """
+        idle = {tp for tp, batches in self._waiting.items() if batches and tp not in self._making}
+        wanted = idle | self._making.keys() if busy_too else idle
+        if work := [self._start(tp) for tp in wanted if tp.topic == topic]:
+            await asyncio.wait(work, timeout=timeout_s)
 
     def drop(self, tp: TP) -> None:
         """Forget what waits of a partition that is somebody else's now."""
@@ -60,9 +65,11 @@ class Gathering:
         return self._making[tp]
 
     async def _make_all(self, tp: TP) -> None:
+        asked_for = len(self._waiting[tp])
         try:
-            while self._waiting[tp]:
+            while self._waiting[tp] and (asked_for > 0 or self._nbytes[tp] >= _ENOUGH_BYTES):
                 batches = take_joinable(self._waiting[tp], _JOINED_BYTES)
+                asked_for -= len(batches)
                 try:
                     await self._make(tp, batches)
                 finally:

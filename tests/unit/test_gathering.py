@@ -78,7 +78,44 @@ def test_a_commit_waits_for_rows_only_as_long_as_it_has_time_and_they_go_on() ->
 
     before, made = run(gathered())
     assert before
+    assert made.of == {A: [[0]]}
+
+
+def test_what_comes_while_rows_are_made_waits_for_the_next_commit() -> None:
+    async def gathered() -> tuple[bool, Made]:
+        made = Made()
+        made.may_go_on.clear()
+        one = Gathering(made, made.counted)
+        one.add(A, batch([0]))
+        work = asyncio.create_task(one.made("calls", 60))
+        await asyncio.sleep(0.01)
+        one.add(A, batch([1]))
+        made.may_go_on.set()
+        await asyncio.wait_for(work, 1)
+        await asyncio.sleep(0.01)
+        waits = made.of == {A: [[0]]}
+        await one.made("calls", 1)
+        return waits, made
+
+    waits, made = run(gathered())
+    assert waits
     assert made.of == {A: [[0], [1]]}
+
+
+def test_the_last_commit_of_a_partition_waits_for_rows_that_are_being_made() -> None:
+    async def gathered() -> Made:
+        made = Made()
+        made.may_go_on.clear()
+        one = Gathering(made, made.counted)
+        one.add(A, batch([0]))
+        await one.made("calls", 0.01)
+        work = asyncio.create_task(one.made("calls", 60, busy_too=True))
+        await asyncio.sleep(0.01)
+        made.may_go_on.set()
+        await asyncio.wait_for(work, 1)
+        return made
+
+    assert run(gathered()).of == {A: [[0]]}
 
 
 def test_what_waits_of_a_partition_that_was_given_up_is_forgotten() -> None:

@@ -65,6 +65,12 @@ def test_an_address_of_this_machine_without_a_port_is_refused(monkeypatch: pytes
         settle_site(free_ports=True)
 
 
+@pytest.mark.usefixtures("folder")
+def test_the_usual_ports_are_clear_of_those_that_linux_takes_for_outgoing_connections() -> None:
+    ports = settle_site(free_ports=False).ports
+    assert max(used for name, port in ports.items() for used in sockets_of(name, port)) < 32_768
+
+
 def test_a_chosen_port_is_clear_of_those_taken_with_grpc_counted() -> None:
     port = choose("s3", [])
     assert choose("s3", [port, port + 10_000]) not in (port, port + 10_000)
