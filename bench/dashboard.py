@@ -28,7 +28,12 @@ from lakehouse.settings import settings
 
 _RANGES = ("24h", "7d", "30d", "90d")
 _FACTS = ("fact_calls", "fact_sms", "fact_payment", "fact_recharge", "fact_support")
-_PEER_LIMITS = {"optimize_use_projections": 0, "max_execution_time": 60, "output_format_json_quote_decimals": 1}
+_PEER_LIMITS = {
+    "optimize_use_projections": 0,
+    "asterisk_include_materialized_columns": 1,
+    "max_execution_time": 60,
+    "output_format_json_quote_decimals": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class OneStep(Statement):
     def _measured(self, name: str, outer: str) -> str:
         one = self._cube.measures[name]
         if one.distinct is not None:
-            return f"uniqExactIf(c_{one.via}_{one.distinct}, {one.where})"
+            return f"uniqExactIf({one.distinct}, {one.where})"
         if one.money:
             amount, _, condition = one.sql.partition("(")[2].removesuffix(")").partition(",")
             return f"sumIf({amount}, ({condition or 'true'}) and currency = {{money:String}})"

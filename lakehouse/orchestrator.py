@@ -86,6 +86,7 @@ class Orchestrator:
                 self._engine.end_leftovers()  # a process killed in its upkeep left some without an unfinished build
                 self._builder.create_tables()
                 self.copies.create_tables()
+                self.copies.find_outdated()
                 self._ready = True
             build = self._builder.build(on_table, only, full, patient)
             done = Run(build, self._copy(build, on_copy))
@@ -128,7 +129,7 @@ class Orchestrator:
         if build is None and time.monotonic() - self._failed_s < _LONGEST_PAUSE_S:
             return ()
         complete = [b for b in self.builds.read() if b.results is not None]
-        if not complete or complete[-1].build_id == self.copies.copied_build():
+        if not complete or (complete[-1].build_id == self.copies.copied_build() and not self.copies.outdated):
             return ()
         known = [m for m in models().values() if m.table in copied_tables()]
         facts = [m.table for m in known if m.kind == "fact"]

@@ -20,14 +20,15 @@ class Contents:
 
 
 def columns_of(server: Server, table: str) -> list[tuple[str, str]]:
-    """Names and types of a copy's columns, in order.
+    """Names and types of a copy's columns, in order; those that ClickHouse works out itself are left out.
 
     Raises:
         Retry: ClickHouse does not answer.
         LakehouseError: there is no such table.
     """
     found = server.query(
-        "select name, type from system.columns where database = 'gold' and table = {table:String} order by position",
+        "select name, type from system.columns where database = 'gold' and table = {table:String}"
+        " and default_kind = '' order by position",
         table=table,
     )
     if not found:

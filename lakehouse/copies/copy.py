@@ -3,7 +3,8 @@
 A fact is copied by build: what lies beyond the recorded build is deleted (a killed copy left it), rows of later builds are
 inserted, then the build is recorded. A dimension that changed, a fact that was made anew, and days whose facts were re-pointed
 are built beside and exchanged, so that a reader sees the old rows or the new ones. Whatever is killed when, the next call ends
-in the same rows. The statements of a killed process may still run in the server: they are ended first.
+in the same rows. The statements of a killed process may still run in the server: they are ended first. Where a release changed
+a table's file, the copy is made anew in the same way.
 """
 
 import logging
@@ -17,6 +18,7 @@ from catalog.snapshots import StateReader
 from lakehouse.copies.columns import LAKE, columns_of, expression
 from lakehouse.copies.rejected import TABLE, Taken, rejected_rows
 from lakehouse.copies.server import Server
+from lakehouse.copies.shape import shape_of
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.paths import data_files
 
@@ -58,6 +60,8 @@ class Copies:
         self._server = server
         self._states = states
         self._lake = catalog_database
+        self.outdated: frozenset[str] = frozenset()
+        """Copies that are not as their files say, as far as was looked for."""
 
     def create_tables(self) -> None:
         """Create the tables that are missing, and the views over them; one that can't be is left to the copy to report.
@@ -65,7 +69,32 @@ class Copies:
         Raises:
             Retry: ClickHouse does not answer.
         """
-        for path in [*ddl_files(), *data_files("clickhouse/views", "*.sql")]:
+        self._create([*ddl_files(), *_view_files()])
+
+    def find_outdated(self) -> None:
+        """Look for tables that are not as their files say: `refresh` makes them anew. Nobody may copy meanwhile.
+
+        Raises:
+            Retry: ClickHouse does not answer.
+        """
+        self._end_leftovers()
+        self.outdated = frozenset(filter(self._is_outdated, copied_tables()))
+
+    def _is_outdated(self, table: str) -> bool:
+        try:
+            self._make_beside(table)
+        except Retry:
+            raise
+        except LakehouseError:
+            return False  # a file that ClickHouse refuses was reported when tables were created
+        found = shape_of(self._server, table) != shape_of(self._server, table + _BESIDE)
+        self._drop_beside(table)
+        if found:
+            log.info("%s: its file changed; the copy is made anew", table)
+        return found
+
+    def _create(self, files: Sequence[Path]) -> None:
+        for path in files:
             try:
                 self._server.run(path.read_text())
             except Retry:
@@ -109,6 +138,8 @@ class Copies:
             try:
                 if table == TABLE:
                     copied = self._copy_rejected(changes)
+                elif table in self.outdated:
+                    copied = self._whole(table, newest)
                 else:
                     copied = self._copy_fact(table, changes) if table in facts else self._copy_dimension(table, newest)
             except Retry:
@@ -119,6 +150,9 @@ class Copies:
             if copied is not None:
                 done.append(copied)
                 progress(copied)
+        if self.outdated:
+            self.outdated &= {copied.table for copied in done if copied.error}
+            self._create(_view_files())  # over columns that the former tables may not have had
         if not any(copied.error for copied in done):
             self._record(ALL, newest, 0, 0)
         return done
@@ -164,7 +198,7 @@ class Copies:
 
     def _copy_rejected(self, changes: Sequence[Change]) -> Copied | None:
         """Copy the rejected rows of silver that builds took in since; all of them where the record does not go back so far."""
-        newest, recorded = changes[-1], self._recorded(TABLE)[0]
+        newest, recorded = changes[-1], 0 if TABLE in self.outdated else self._recorded(TABLE)[0]
         if recorded >= newest.build_id or newest.taken is None:
             return None
         before = next((change.taken for change in changes if change.build_id == recorded), None)
@@ -261,3 +295,8 @@ def copied_tables() -> set[str]:
 def ddl_files() -> list[Path]:
     """The statements that make the copies' tables."""
     return data_files("clickhouse/tables", "*.sql")
+
+
+def _view_files() -> list[Path]:
+    """The statements that make the views over them."""
+    return data_files("clickhouse/views", "*.sql")

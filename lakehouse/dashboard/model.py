@@ -56,7 +56,8 @@ class Measure:
     Attributes:
         sql: the sum; with `via` an aggregate over a column of a join.
         money: it adds up amounts, which it may in one currency only: the one that `currency` of the row says.
-        distinct: a column of the join `via` whose different values are counted, instead of a sum.
+        distinct: an expression whose different values are counted, instead of a sum; `via` then names the join whose key has
+            one value of it each.
         where: of `distinct`, the rows that count.
     """
 

@@ -103,6 +103,7 @@ class Statement:
         }
         self._keys: dict[str, str] = {}  # inner groups: name -> expression
         self._sums: dict[str, str] = {}  # inner aggregates
+        self._distinct: dict[str, Measure] = {}
         self._joined: dict[str, dict[str, str]] = {}
         self.groups: dict[str, str] = {}  # outer groups
         self.measures: dict[str, str] = {}  # outer aggregates
@@ -127,9 +128,10 @@ class Statement:
 
     def measure(self, name: str, one: Measure) -> None:
         """Select a measure as `m_<name>`."""
-        if one.distinct is not None and one.via is not None:
-            self._sums[f"s_{name}"] = f"countIf({one.where})"
-            self.measures[name] = f"uniqExactIf({self._column(one.via, one.distinct, one.distinct)}, s_{name} > 0)"
+        if one.distinct is not None:
+            self._distinct[name] = one
+            self._sums[f"s_{name}"] = f"uniqExactIf({one.distinct}, {one.where})"
+            self.measures[name] = f"s_{name}"  # where there are two steps, see `_in_two_steps`
         elif one.via is not None:
             column = one.sql.partition("(")[2].rstrip(")")
             self.measures[name] = one.sql.replace(column, self._column(one.via, column, column))
@@ -144,9 +146,20 @@ class Statement:
         """The two steps, as a query of groups and measures."""
         if not self._joined and "money" not in self._keys:
             return self._one_step()
+        for name, one in self._distinct.items():
+            self._in_two_steps(name, one)
         inner = _listed({**self._keys, **self._sums})
         rows = f"(select {inner}\nfrom {self._cube.source} as f\nwhere {self.where()}{_grouped(self._keys)})"
         return self._outer(rows, self.measures)
+
+    def _in_two_steps(self, name: str, one: Measure) -> None:
+        """Different values are kept by the inner step, and brought together by the outer one: numbers of them do not add up."""
+        if f"k_{one.via}" in self._keys:  # one value a key: that, and whether any of its rows counts
+            self._sums |= {f"d_{name}": f"any({one.distinct})", f"s_{name}": f"countIf({one.where})"}
+            self.measures[name] = f"uniqExactIf(d_{name}, s_{name} > 0)"
+        else:
+            self._sums[f"s_{name}"] = f"uniqExactStateIf({one.distinct}, {one.where})"
+            self.measures[name] = f"uniqExactMerge(s_{name})"
 
     def _outer(self, rows: str, measures: Mapping[str, str]) -> str:
         """The groups and measures of rows, joined with the dimension tables."""
