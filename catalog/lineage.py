@@ -1,6 +1,6 @@
 """A table as its files and snapshots show it, read without any of the program's own counts: for `lakehouse verify`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,8 +13,9 @@ from pyiceberg.table.snapshots import ancestors_of
 
 from catalog.commit import POSITIONS, batch_ids, positions
 from catalog.faults import answering
-from catalog.offsets import Positions
+from catalog.offsets import PartitionId, Positions
 from catalog.portions import portions
+from catalog.scan import Range, rows_between
 
 COLUMNS = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 # Rows that are in memory at once: 30 bytes each.
@@ -83,6 +84,15 @@ class Standing:
                 for batch in reader.to_record_batches([task]):
                     yield Piece(begun, pl.DataFrame(pl.from_arrow(pa.Table.from_batches([batch]))))
                     begun = 0
+
+    def between(self, ranges: Mapping[PartitionId, Range], also: tuple[str, ...]) -> pl.DataFrame:
+        """Lineage and other columns of all rows within ranges of offsets, in any order.
+
+        Raises:
+            Retry: the catalog or S3 does not answer.
+        """
+        with answering(".".join(self._table.name())):
+            return rows_between(self._table, ranges, (*COLUMNS, *also))
 
     def _scanned(self, condition: str, also: tuple[str, ...]) -> tuple[ArrowScan, Iterable[FileScanTask]]:
         scan = self._table.scan(condition or ALWAYS_TRUE, selected_fields=(*COLUMNS, *also))

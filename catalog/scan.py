@@ -66,13 +66,21 @@ def last_accepted(
 
 def _read_ranges(table: Table, ranges: Mapping[PartitionId, Range]) -> pl.DataFrame:
     """The accepted events within ranges of offsets, with their places."""
-    places = " or ".join(
+    columns = ("event_id", "kafka_timestamp", "kafka_topic_id", "kafka_partition", "kafka_offset")
+    return _read(table, f"is_rejected = false and ({_within(ranges)})", columns)
+
+
+def rows_between(table: Table, ranges: Mapping[PartitionId, Range], columns: Sequence[str]) -> pl.DataFrame:
+    """Columns of all rows within ranges of offsets, of one partition at least, in any order."""
+    return _read(table, _within(ranges), columns)
+
+
+def _within(ranges: Mapping[PartitionId, Range]) -> str:
+    return " or ".join(
         f"(kafka_topic_id = '{p.topic_id}' and kafka_partition = {p.partition}"
         f" and kafka_offset >= {first} and kafka_offset < {end})"
         for p, (first, end) in ranges.items()
     )
-    columns = ("event_id", "kafka_timestamp", "kafka_topic_id", "kafka_partition", "kafka_offset")
-    return _read(table, f"is_rejected = false and ({places})", columns)
 
 
 def _is_of(partition: PartitionId) -> pl.Expr:

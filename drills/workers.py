@@ -21,7 +21,7 @@ def kill(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> Non
 
     def stood_still() -> list[float]:
         began = time.monotonic()
-        time.sleep(rng.uniform(13, 16))
+        time.sleep(rng.uniform(3, 5) if short else rng.uniform(13, 16))  # in small nothing is measured
         return watch.longest_still(began, time.monotonic()) or [0.0]
 
     with Watch() as watch:

@@ -47,6 +47,16 @@ class Run:
     copied: tuple[Copied, ...] = ()
 
 
+# A backlog has a Parquet writer open for each of its days. By Trino's defaults (pages of 1 MB or 60,000 values) each keeps all of
+# its rows as they are, since pages are compressed when they are full: 2 GB of heap for three facts of 1 to 2 million rows over
+# 60 days, and an engine that dies of the same build again and again.
+WRITERS = {
+    "iceberg.parquet_writer_page_size": "64kB",
+    "iceberg.parquet_writer_page_value_count": "2000",
+}
+"""Session properties of Trino for builds."""
+
+
 class Orchestrator:
     """One turn after another of: build what silver has, copy what gold has."""
 
@@ -56,7 +66,7 @@ class Orchestrator:
         states = StateReader(catalog)
         self._settings = now
         self.builds = Builds.of(catalog)
-        self._engine = Engine(now)
+        self._engine = Engine(now, session=WRITERS)
         self._builder = GoldBuilder(now, self.builds, states, self._engine, partial(_describe, catalog))
         self.copies = Copies(Server(now), states)
         self._upkeep = Upkeep(self._engine, lambda table: contents(catalog, table).files)
@@ -86,7 +96,7 @@ class Orchestrator:
                 self._engine.end_leftovers()  # a process killed in its upkeep left some without an unfinished build
                 self._builder.create_tables()
                 self.copies.create_tables()
-                self.copies.find_outdated()
+                self.copies.renew([_change(b) for b in self._complete()])
                 self._ready = True
             build = self._builder.build(on_table, only, full, patient)
             done = Run(build, self._copy(build, on_copy))
@@ -125,11 +135,14 @@ class Orchestrator:
                 self._ready = False  # the statement may still run: it is ended before the next turn
                 log.warning("%s: its files could not be written together: %s", crowd.table, error)
 
+    def _complete(self) -> list[Build]:
+        return [b for b in self.builds.read() if b.results is not None]
+
     def _copy(self, build: Build | None, on_copy: Callable[[Copied], None]) -> tuple[Copied, ...]:
         if build is None and time.monotonic() - self._failed_s < _LONGEST_PAUSE_S:
             return ()
-        complete = [b for b in self.builds.read() if b.results is not None]
-        if not complete or (complete[-1].build_id == self.copies.copied_build() and not self.copies.outdated):
+        complete = self._complete()
+        if not complete or complete[-1].build_id == self.copies.copied_build():
             return ()
         known = [m for m in models().values() if m.table in copied_tables()]
         facts = [m.table for m in known if m.kind == "fact"]

@@ -29,7 +29,7 @@ class References:
         self._owed: set[str] = set()
         self._rebuild: Rebuild | None = None
         self._seen: dict[str, float] = dict.fromkeys(self._contracts, 0.0)
-        self.frames: dict[str, pl.DataFrame] = {name: self._frame(name) for name in self._contracts}
+        self.frames: dict[str, pl.DataFrame] = no_records(contracts)
 
     def publish(self, source: str, records: pl.DataFrame) -> None:
         """Share accepted records (contract columns and `is_deleted`) with all workers, in arrival order."""
@@ -109,10 +109,17 @@ class References:
         self._owed.discard(source)
 
     def _frame(self, source: str) -> pl.DataFrame:
-        contract = self._contracts[source]
-        schema = {f.column: _DTYPES.get(f.type, pl.String) for f in contract.fields if f.column != "effective_from"}
         rows = list(self._records[source].values())
-        return pl.DataFrame(rows, schema=schema, strict=False, orient="row")
+        return pl.DataFrame(rows, schema=_schema(self._contracts[source]), strict=False, orient="row")
+
+
+def no_records(contracts: Mapping[str, Contract]) -> dict[str, pl.DataFrame]:
+    """The frames of reference sources of which nothing is known."""
+    return {name: pl.DataFrame(schema=_schema(c)) for name, c in contracts.items() if not c.is_event}
+
+
+def _schema(contract: Contract) -> dict[str, Any]:
+    return {f.column: _DTYPES.get(f.type, pl.String) for f in contract.fields if f.column != "effective_from"}
 
 
 _DTYPES: dict[str, Any] = {"double": pl.Float64, "bool": pl.Boolean, "int": pl.Int64}

@@ -5,7 +5,7 @@ from functools import partial
 
 from catalog import client
 from catalog.snapshots import StateReader
-from lakehouse.audit import messages
+from lakehouse.audit import messages, remade
 from lakehouse.audit.account import Auditor
 from lakehouse.audit.verify import Progress, Proof, Verifier
 from lakehouse.copies.copy import Copies
@@ -75,3 +75,8 @@ def verifier(now: Settings, copies: bool, progress: Progress) -> Verifier:
 def message_proofs(now: Settings, sources: Sequence[str], progress: Progress) -> Iterator[Proof]:
     """See `messages.proofs`, on the servers of the settings."""
     return messages.proofs(now, client.connect(now), sources, progress)
+
+
+def remade_proofs(now: Settings, sources: Sequence[str], progress: Progress) -> Iterator[Proof]:
+    """See `remade.proofs`, on the servers of the settings."""
+    return remade.proofs(now, client.connect(now), sources, progress)

@@ -30,6 +30,7 @@ from streams.contract import Contract, contracts
 
 # A table that is wrong through and through has a range for each row: so many are named.
 RANGES_TOLD = 1000
+_UNDER_WAY = ", since a build is under way"
 Progress = Callable[[str, int, int], object]
 """Told after each piece: table, files and rows so far."""
 
@@ -63,7 +64,7 @@ class Proof:
         ranges: what is wrong, in order, at most `RANGES_TOLD`.
         wrong: offsets that are wrong, in all.
         problems: what else can't be, in words.
-        passed_over: what was not looked at, since a build was under way.
+        passed_over: what was not looked at, and why.
     """
 
     table: str
@@ -156,7 +157,7 @@ class Verifier:
         proof, coverage = self._read(f"clickhouse {TABLE}", copy)
         held_against(proof, coverage, rejected)
         if not proof.holds and not self._settled():  # a full build has the whole copy made anew, as of itself
-            proof = Proof(proof.table, rows=proof.rows, passed_over="rows")
+            proof = Proof(proof.table, rows=proof.rows, passed_over=f"rows{_UNDER_WAY}")
         yield proof
 
     def _dimensions(self, sources: Sequence[str]) -> Iterator[Proof]:
@@ -176,7 +177,7 @@ class Verifier:
         if copy == gold:
             return
         if not self._settled():
-            proof.passed_over = "values"
+            proof.passed_over = f"values{_UNDER_WAY}"
             return
         proof.problems.append(
             f"its {copy.rows:,} rows and the {gold.rows:,} of gold.{table} do not have the same values;"

@@ -28,7 +28,7 @@ def columns_of(server: Server, table: str) -> list[tuple[str, str]]:
     """
     found = server.query(
         "select name, type from system.columns where database = 'gold' and table = {table:String}"
-        " and default_kind = '' order by position",
+        " and default_kind in ('', 'DEFAULT') order by position",
         table=table,
     )
     if not found:

@@ -3,13 +3,14 @@
 A fact is copied by build: what lies beyond the recorded build is deleted (a killed copy left it), rows of later builds are
 inserted, then the build is recorded. A dimension that changed, a fact that was made anew, and days whose facts were re-pointed
 are built beside and exchanged, so that a reader sees the old rows or the new ones. Whatever is killed when, the next call ends
-in the same rows. The statements of a killed process may still run in the server: they are ended first. Where a release changed
-a table's file, the copy is made anew in the same way.
+in the same rows. The statements of a killed process may still run in the server: they are ended first. A copy whose file
+changed with a release is made anew in the same way, before anything is built.
 """
 
 import logging
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -60,8 +61,6 @@ class Copies:
         self._server = server
         self._states = states
         self._lake = catalog_database
-        self.outdated: frozenset[str] = frozenset()
-        """Copies that are not as their files say, as far as was looked for."""
 
     def create_tables(self) -> None:
         """Create the tables that are missing, and the views over them; one that can't be is left to the copy to report.
@@ -71,27 +70,46 @@ class Copies:
         """
         self._create([*ddl_files(), *_view_files()])
 
-    def find_outdated(self) -> None:
-        """Look for tables that are not as their files say: `refresh` makes them anew. Nobody may copy meanwhile.
+    def renew(self, changes: Sequence[Change]) -> None:
+        """Make copies anew whose files changed, as of the builds that they hold. Nobody may copy meanwhile.
 
+        One that can't be made anew stays as it is, and is copied to as before, until the next call.
+
+        Args:
+            changes: all complete builds in order.
         Raises:
             Retry: ClickHouse does not answer.
         """
         self._end_leftovers()
-        self.outdated = frozenset(filter(self._is_outdated, copied_tables()))
+        renewed = [table for table in sorted(copied_tables()) if self._is_renewed(table, changes)]
+        if renewed:
+            self._create(_view_files())  # over columns that the former tables may not have had
 
-    def _is_outdated(self, table: str) -> bool:
+    def _is_renewed(self, table: str, changes: Sequence[Change]) -> bool:
         try:
             self._make_beside(table)
+            shape = shape_of(self._server, table + _BESIDE)
+            outdated = any(shape) and shape != shape_of(self._server, table)
+            if outdated:
+                log.info("%s: its file changed; the copy is made anew", table)
+                self._renew(table, [c for c in changes if c.build_id <= self.recorded_build(table)])
+            self._drop_beside(table)
         except Retry:
             raise
-        except LakehouseError:
-            return False  # a file that ClickHouse refuses was reported when tables were created
-        found = shape_of(self._server, table) != shape_of(self._server, table + _BESIDE)
-        self._drop_beside(table)
-        if found:
-            log.info("%s: its file changed; the copy is made anew", table)
-        return found
+        except LakehouseError as error:
+            log.error("%s: its file changed, and the copy could not be made anew: %s", table, error)
+            with suppress(LakehouseError):
+                self._drop_beside(table)
+            return False
+        return outdated
+
+    def _renew(self, table: str, held: Sequence[Change]) -> None:
+        if not held:
+            self._server.run(f"exchange tables gold.{table} and gold.{table}{_BESIDE}")
+        elif table == TABLE:
+            self._copy_rejected(held, whole=True)
+        else:
+            self._whole(table, held[-1].build_id)
 
     def _create(self, files: Sequence[Path]) -> None:
         for path in files:
@@ -138,8 +156,6 @@ class Copies:
             try:
                 if table == TABLE:
                     copied = self._copy_rejected(changes)
-                elif table in self.outdated:
-                    copied = self._whole(table, newest)
                 else:
                     copied = self._copy_fact(table, changes) if table in facts else self._copy_dimension(table, newest)
             except Retry:
@@ -150,9 +166,6 @@ class Copies:
             if copied is not None:
                 done.append(copied)
                 progress(copied)
-        if self.outdated:
-            self.outdated &= {copied.table for copied in done if copied.error}
-            self._create(_view_files())  # over columns that the former tables may not have had
         if not any(copied.error for copied in done):
             self._record(ALL, newest, 0, 0)
         return done
@@ -196,9 +209,9 @@ class Copies:
     def _copy_dimension(self, table: str, build_id: int) -> Copied | None:
         return None if self._recorded(table)[1] == self._snapshot(table) else self._whole(table, build_id)
 
-    def _copy_rejected(self, changes: Sequence[Change]) -> Copied | None:
+    def _copy_rejected(self, changes: Sequence[Change], whole: bool = False) -> Copied | None:
         """Copy the rejected rows of silver that builds took in since; all of them where the record does not go back so far."""
-        newest, recorded = changes[-1], 0 if TABLE in self.outdated else self._recorded(TABLE)[0]
+        newest, recorded = changes[-1], 0 if whole else self._recorded(TABLE)[0]
         if recorded >= newest.build_id or newest.taken is None:
             return None
         before = next((change.taken for change in changes if change.build_id == recorded), None)
@@ -220,7 +233,8 @@ class Copies:
     def _whole(self, table: str, build_id: int) -> Copied:
         """Build the table anew beside the old one, by its file, and exchange them."""
         self._make_beside(table)
-        rows = self._insert(table + _BESIDE, table + _BESIDE, "")
+        of_builds = any(name == "build_id" for name, _ in columns_of(self._server, table + _BESIDE))
+        rows = self._insert(table + _BESIDE, table + _BESIDE, f"where build_id <= {build_id}" if of_builds else "")
         return self._exchange(table, build_id, rows, self._snapshot(table))
 
     def _make_beside(self, table: str) -> None:

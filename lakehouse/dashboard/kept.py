@@ -1,16 +1,22 @@
 """Answers of ClickHouse, kept for as long as the copies they were read from stand.
 
 Ranges of many hours end with the present hour (`lakehouse.dashboard.scope`), so all viewers of a page ask for the same figures
-until the next build is copied: they are worked out once.
+until the next build is copied: they are worked out once. And before viewers are told of that build, what they asked for lately
+is worked out again: an open page finds it.
 """
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
+from lakehouse.errors import LakehouseError
+
 T = TypeVar("T")
+# An open page asks with each build; how long viewers wait for the news of one.
+_LATELY_S, _PATIENCE_S = 120.0, 8.0
 
 
 class Kept(Generic[T]):
@@ -26,15 +32,25 @@ class Kept(Generic[T]):
         self._lock = threading.Lock()
         self._mark: Hashable | None = None
         self._answers: OrderedDict[Hashable, Future[T]] = OrderedDict()
+        self._asked: dict[Hashable, tuple[float, Callable[[], T]]] = {}
+        self._next: tuple[Hashable | None, OrderedDict[Hashable, Future[T]]] = (None, OrderedDict())
 
-    def of(self, key: Hashable, ask: Callable[[], T]) -> T:
-        """The kept answer, or that of `ask`; who asks for the same meanwhile waits for it. A failure is not kept."""
+    def of(self, key: Hashable, ask: Callable[[], T], again: bool = False) -> T:
+        """The kept answer, or that of `ask`; who asks for the same meanwhile waits for it. A failure is not kept.
+
+        Args:
+            again: the same may be asked for after the next change.
+        """
         mark = self._standing()  # before asking: an answer may be newer than its mark, never older
         if mark is None:
             return ask()
         with self._lock:
+            if again:
+                self._asked[key] = (time.monotonic(), ask)
             if mark != self._mark:
-                self._answers.clear()
+                prepared, answers = self._next
+                self._answers = answers if prepared == mark else OrderedDict()
+                self._next = (None, OrderedDict())
                 self._mark = mark
             promised = self._answers.get(key)
             first = promised is None
@@ -52,3 +68,22 @@ class Kept(Generic[T]):
                         del self._answers[key]
                 promised.set_exception(failed)
         return promised.result()
+
+    def prepare(self, mark: Hashable | None) -> None:
+        """Work out anew what was asked for lately, as far as there is time, for a mark that is about to be told."""
+        began = time.monotonic()
+        with self._lock:
+            self._asked = {key: one for key, one in self._asked.items() if began - one[0] < _LATELY_S}
+            wanted = sorted(self._asked.items(), key=lambda one: one[1][0], reverse=True)[: self._most]
+        answers: OrderedDict[Hashable, Future[T]] = OrderedDict()
+        for key, (_, ask) in wanted:
+            if time.monotonic() - began > _PATIENCE_S:
+                break
+            answer: Future[T] = Future()
+            try:
+                answer.set_result(ask())
+            except LakehouseError:
+                continue  # who asks for it is told
+            answers[key] = answer
+        with self._lock:
+            self._next = (mark, answers)

@@ -139,7 +139,11 @@ class Panels:
 
     def ask(self, query: Query) -> Answer:
         """Run one query, or give its answer again while the copies stand as they did."""
-        return self._kept.of(query.key, lambda: self._asked(query))
+        return self._kept.of(query.key, lambda: self._asked(query), query.lasts)
+
+    def prepare(self, mark: Hashable | None) -> None:
+        """See `Kept.prepare`."""
+        self._kept.prepare(mark)
 
     def _asked(self, query: Query) -> Answer:
         began = time.perf_counter()

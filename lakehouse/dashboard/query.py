@@ -76,10 +76,15 @@ class Scope:
 
 @dataclass(frozen=True)
 class Query:
-    """A statement and its parameters."""
+    """A statement and its parameters.
+
+    Attributes:
+        lasts: it asks for a range that is still looked at a moment later: one that does not end now.
+    """
 
     sql: str
     parameters: dict[str, Any]
+    lasts: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -214,7 +219,8 @@ class Statement:
     def query(self, sql: str) -> Query:
         """A statement with those parameters that it names."""
         used = {name: value for name, value in self._parameters.items() if f"{{{name}:" in sql}
-        return Query(sql, used)
+        end = self._scope.end
+        return Query(sql, used, lasts=not (end.minute or end.second or end.microsecond))
 
 
 def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] = Statement) -> Query:

@@ -36,7 +36,9 @@ def server(now: Settings) -> uvicorn.Server:
         return pipeline[0].line()
 
     state = State(Server(now, reader=True), line)
-    dashboard = Dashboard(now, Panels(reader, model(), state.standing), state, Messages(now))
+    panels = Panels(reader, model(), state.standing)
+    state.prepare = panels.prepare
+    dashboard = Dashboard(now, panels, state, Messages(now))
     config = uvicorn.Config(
         dashboard.app(),
         host=now.dashboard_host or url.hostname or "127.0.0.1",

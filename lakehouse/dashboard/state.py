@@ -12,7 +12,10 @@ from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError
 
 log = logging.getLogger(__name__)
+Mark = tuple[tuple[Any, ...], ...]
 _COPIES_EVERY_S, _LINE_EVERY_S = 1.0, 5.0
+# A build's copies come one after the other: viewers are told when all are there, or after so long.
+_COPYING_S = 30.0
 # Nobody looks: the line is asked once a minute, so that a laptop stays quiet.
 _IDLE_EVERY_S, _IDLE_AFTER_S = 60.0, 30.0
 _COPIES = (
@@ -32,6 +35,9 @@ class State:
         self._line = line
         self._ends = threading.Event()
         self._looked_s = self._lined_s = 0.0
+        self._differs_s: float | None = None
+        self.prepare: Callable[[Mark | None], None] = lambda mark: None
+        """Called with the new mark before viewers are told of it."""
         self.version = 0
         self.copies: dict[str, dict[str, Any]] = {}
         self.error: str | None = "not asked yet"
@@ -49,11 +55,9 @@ class State:
         """Somebody is there."""
         self._looked_s = time.monotonic()
 
-    def standing(self) -> tuple[tuple[Any, ...], ...] | None:
+    def standing(self) -> Mark | None:
         """A mark of the copies as they stand; None while ClickHouse does not answer, so that viewers are told."""
-        if self.error is not None:
-            return None
-        return tuple((table, *one.values()) for table, one in sorted(self.copies.items()))
+        return _mark(self.copies) if self.error is None else None
 
     def look(self) -> None:
         """Ask ClickHouse for its copies."""
@@ -66,9 +70,17 @@ class State:
             error = None
         except LakehouseError as failed:
             copies, error = self.copies, str(failed)
-        if (copies, error) != (self.copies, self.error):
-            self.copies, self.error = copies, error
-            self.version += 1
+        if (copies, error) == (self.copies, self.error):
+            self._differs_s = None
+            return
+        if error is None and self.error is None:
+            self._differs_s = self._differs_s or time.monotonic()
+            whole = copies.get("*") != self.copies.get("*")
+            if not whole and time.monotonic() - self._differs_s < _COPYING_S:
+                return
+            self.prepare(_mark(copies))
+        self.copies, self.error, self._differs_s = copies, error, None
+        self.version += 1
 
     def _watch(self) -> None:
         while not self._ends.wait(_COPIES_EVERY_S):
@@ -104,3 +116,7 @@ class State:
             "waiting": sum(one["waiting"] for one in self.line["layers"] if one["unit"] == "events"),
             "problems": problems,
         }
+
+
+def _mark(copies: dict[str, dict[str, Any]]) -> Mark:
+    return tuple((table, *one.values()) for table, one in sorted(copies.items()))

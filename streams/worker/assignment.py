@@ -54,7 +54,7 @@ class Assignments:
         self._rows = ThreadPoolExecutor(_ROW_THREADS, thread_name_prefix="rows")
         self._commits = ThreadPoolExecutor(2 * len(contracts) + 2, thread_name_prefix="commits")
         self._lines: dict[str, Line] = {}
-        self._ids: dict[TP, PartitionId] = {}
+        self._ids: dict[TP, PartitionId] = {}  # threads add to it: what goes through it takes a list of it first
         self._gathering = Gathering(self._make_rows, self._tell_of_room)
         # what is held moves on with the commits
         self._stuck_s = max(_STUCK_S, 2 * settings.commit_interval_s + _COMMIT_S)
@@ -248,7 +248,8 @@ class Assignments:
         except LakehouseError as error:
             log.warning("%s: %s", name, error)
             return
-        await self._tell_of_room()
+        finally:
+            await self._tell_of_room()
         await self._tell_kafka(name, flushed.safe)
         for reason in flushed.reasons:
             log.warning("%s: %s", name, reason)
@@ -261,7 +262,8 @@ class Assignments:
             self._again = asyncio.ensure_future(self._assign_again(work.result().dropped))
 
     async def _assign_again(self, dropped: Iterable[PartitionId]) -> None:
-        again = {tp for tp, partition in self._ids.items() if partition in set(dropped)}
+        await self._tell_of_room()
+        again = {tp for tp, partition in list(self._ids.items()) if partition in set(dropped)}
         for tp, offset in (await self.assign(again)).items():
             await self._seek(tp, offset)
 
@@ -271,12 +273,12 @@ class Assignments:
 
     def forget_others(self, assigned: Collection[TP]) -> None:
         """What was taken over beside a rebalance, and is not ours after it."""
-        for tp in self._ids.keys() - assigned:
+        for tp in set(self._ids) - set(assigned):
             self._lines[self._source_of[tp.topic]].discard([self._ids.pop(tp)])
 
     async def _tell_kafka(self, name: str, safe: Offsets) -> None:
         """Kafka's committed offsets are a hint for lag tools; a refusal changes nothing."""
-        back = {partition: tp for tp, partition in self._ids.items()}
+        back = {partition: tp for tp, partition in list(self._ids.items())}
         offsets = {back[p]: offset for p, offset in safe.items() if p in back}
         if not offsets or self.consumer is None:
             return
@@ -349,7 +351,7 @@ class Assignments:
 
     async def _same_topics(self) -> None:
         """End the process if a topic of ours was recreated: its offsets begin again, under another id."""
-        topics = {tp.topic for tp in self._ids}
+        topics = {tp.topic for tp in list(self._ids)}
         if not topics:
             return
         loop = asyncio.get_running_loop()

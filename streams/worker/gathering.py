@@ -31,6 +31,7 @@ class Gathering:
         self._waiting: dict[TP, deque[RawBatch]] = defaultdict(deque)
         self._nbytes: dict[TP, int] = defaultdict(int)
         self._making: dict[TP, asyncio.Task[None]] = {}
+        self._asked: dict[TP, int] = {}  # batches that are to be made, few as they may be
 
     @property
     def nbytes(self) -> int:
@@ -60,16 +61,16 @@ class Gathering:
         self._nbytes[tp] -= sum(batch.nbytes for batch in self._waiting.pop(tp, ()))
 
     def _start(self, tp: TP) -> asyncio.Task[None]:
+        self._asked[tp] = len(self._waiting[tp])
         if tp not in self._making:
             self._making[tp] = asyncio.create_task(self._make_all(tp))
         return self._making[tp]
 
     async def _make_all(self, tp: TP) -> None:
-        asked_for = len(self._waiting[tp])
         try:
-            while self._waiting[tp] and (asked_for > 0 or self._nbytes[tp] >= _ENOUGH_BYTES):
+            while self._waiting[tp] and (self._asked[tp] > 0 or self._nbytes[tp] >= _ENOUGH_BYTES):
                 batches = take_joinable(self._waiting[tp], _JOINED_BYTES)
-                asked_for -= len(batches)
+                self._asked[tp] -= len(batches)
                 try:
                     await self._make(tp, batches)
                 finally:

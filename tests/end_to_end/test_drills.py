@@ -1,5 +1,6 @@
 """The drills in small: the line is broken under load, heals by itself, and each event is accounted for."""
 
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from drills.__main__ import carry_out
 from drills.field import Field
+from streams.contract import contracts
 
 pytestmark = [pytest.mark.stack, pytest.mark.last]
 _RATE = 200
@@ -33,3 +35,10 @@ def test_workers_killed_and_suspended_and_storage_that_fails_lose_and_double_not
 def test_a_topic_made_again_is_read_and_retention_that_overtakes_is_reported(field: Field) -> None:
     outcome = carry_out(field, ["topics"], random.randrange(10**6), short=True)
     assert outcome.did == {"topic made again": 1, "partition overtaken by retention": 1}
+
+
+def test_whatever_the_tests_have_sent_is_in_silver_as_its_message_gives(field: Field) -> None:
+    said = json.loads(field.command("verify", "--lake", "--from-bronze", "--json"))
+    again = [table for table in said["tables"] if table["table"].endswith("from bronze")]
+    assert len(again) == len(contracts())
+    assert [table["passed_over"] for table in again] == [None] * len(again)

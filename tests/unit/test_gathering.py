@@ -102,20 +102,21 @@ def test_what_comes_while_rows_are_made_waits_for_the_next_commit() -> None:
     assert made.of == {A: [[0], [1]]}
 
 
-def test_the_last_commit_of_a_partition_waits_for_rows_that_are_being_made() -> None:
+def test_the_last_commit_waits_for_rows_that_are_being_made_and_for_what_waits_behind_them() -> None:
     async def gathered() -> Made:
         made = Made()
         made.may_go_on.clear()
         one = Gathering(made, made.counted)
         one.add(A, batch([0]))
         await one.made("calls", 0.01)
+        one.add(A, batch([1]))
         work = asyncio.create_task(one.made("calls", 60, busy_too=True))
         await asyncio.sleep(0.01)
         made.may_go_on.set()
         await asyncio.wait_for(work, 1)
         return made
 
-    assert run(gathered()).of == {A: [[0]]}
+    assert run(gathered()).of == {A: [[0], [1]]}
 
 
 def test_what_waits_of_a_partition_that_was_given_up_is_forgotten() -> None:

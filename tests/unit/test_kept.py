@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lakehouse.dashboard.kept import Kept
+from lakehouse.errors import LakehouseError
 
 
 class Source:
@@ -74,3 +75,40 @@ def test_what_was_not_asked_for_longest_goes_first() -> None:
     for key in ("a", "b", "a", "c", "a", "b"):
         kept.of(key, source.ask)
     assert source.asked == 4
+
+
+def test_what_was_asked_for_lately_is_there_when_viewers_are_told_of_a_build() -> None:
+    source = Source()
+    kept: Kept[int | None] = Kept(lambda: source.mark)
+    kept.of("a", source.ask, again=True)
+    kept.of("until now", source.ask)
+    source.mark = 2
+    kept.prepare(2)
+    assert source.asked == 3, "nobody asks again for a range that ended a moment ago"
+    assert kept.of("a", source.ask) == 2
+    assert source.asked == 3
+
+
+def test_what_was_prepared_for_another_build_is_no_answer() -> None:
+    source = Source()
+    kept: Kept[int | None] = Kept(lambda: source.mark)
+    kept.of("a", source.ask, again=True)
+    kept.prepare(2)
+    source.mark = 3
+    assert kept.of("a", source.ask) == 3
+
+
+def test_what_cannot_be_prepared_is_told_to_who_asks() -> None:
+    source = Source()
+    kept: Kept[int | None] = Kept(lambda: source.mark)
+
+    def ask() -> int | None:
+        if source.mark == 1:
+            return source.ask()
+        raise LakehouseError("away")
+
+    kept.of("a", ask, again=True)
+    source.mark = 2
+    kept.prepare(2)
+    with pytest.raises(LakehouseError, match="away"):
+        kept.of("a", ask)
