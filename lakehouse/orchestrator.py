@@ -47,9 +47,9 @@ class Run:
     copied: tuple[Copied, ...] = ()
 
 
-# A backlog has a Parquet writer open for each of its days. By Trino's defaults (pages of 1 MB or 60,000 values) each keeps all of
-# its rows as they are, since pages are compressed when they are full: 2 GB of heap for three facts of 1 to 2 million rows over
-# 60 days, and an engine that dies of the same build again and again.
+# A backlog has a Parquet writer open for each of its days. By Trino's defaults (pages of 1 MB or 60,000 values) each keeps all
+# of its rows as they are, since pages are compressed when they are full: 2 GB of heap for three facts of 1 to 2 million rows
+# over 60 days, and an engine that dies of the same build again and again.
 WRITERS = {
     "iceberg.parquet_writer_page_size": "64kB",
     "iceberg.parquet_writer_page_value_count": "2000",
