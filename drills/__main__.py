@@ -46,6 +46,7 @@ def carry_out(field: Field, names: Sequence[str], seed: int, short: bool) -> Out
             DRILLS[name](field, random.Random(f"{seed}-{name}"), short, outcome)
     if not short:
         field.command("check")
+        field.command("verify", "--lake", "--from-bronze", patience_s=1800)
     return outcome
 
 
@@ -64,7 +65,7 @@ def main(
 
     Events of all five sources arrive all the time, 5 % of them defective and 5 % copies. After each drill `lakehouse audit`
     must be balanced and complete, with the very numbers, reasons and amounts that were sent, `lakehouse verify` must hold for
-    each offset, and `lakehouse check` for each gold table.
+    each offset and, made again from bronze, each row of silver, and `lakehouse check` for each gold table.
     """
     chosen = names or tuple(DRILLS)
     run = partial(_run, seed=seed, rate=rate, short=short, report=report)

@@ -6,7 +6,7 @@ warnings), when it was written, and `raw_value`, which is kept while bronze is s
 have can't be made again: that is told (`Proof.passed_over`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,7 +16,6 @@ import pyarrow as pa
 from catalog.client import Catalog
 from catalog.lineage import Standing
 from catalog.offsets import PartitionId
-from catalog.scan import Range
 from lakehouse.audit.verify import Progress, Proof
 from lakehouse.settings import Settings
 from streams import silver
@@ -26,8 +25,8 @@ from streams.duplicates import DuplicateWindow
 from streams.references import no_records
 from streams.silver import SilverWriter
 
-# Of all partitions at once: some hundred megabytes of messages.
-_OFFSETS_AT_ONCE = 100_000
+# Offsets of a partition that are read at first, then as many as bring so many bytes of messages of all partitions.
+_OFFSETS_AT_FIRST, _BYTES_AT_ONCE = 2_000, 128 * 1024 * 1024
 _PLACE = ("kafka_topic_id", "kafka_partition", "kafka_offset")
 _MESSAGE = ("kafka_topic", "kafka_timestamp", "key", "value")
 _OF_THE_MOMENT = {"raw_value", "ingested_at"}
@@ -81,8 +80,11 @@ class _Again:
         ends = {p: min(end, reach.get(p, end)) for p, end in standing.positions.next.items()}
         starts = {p: standing.positions.start.get(p, 0) for p in ends}
         proof.partitions = len(ends)
-        for ranges in _slices(starts, ends):
+        at, step = starts, _OFFSETS_AT_FIRST
+        while ranges := {p: (first, min(first + step, ends[p])) for p, first in at.items() if first < ends[p]}:
+            at = {p: following for p, (_, following) in ranges.items()}
             messages = bronze.between(ranges, _MESSAGE)
+            step = _next_step(step, int(messages.estimated_size()))
             rows = standing.between(ranges, tuple(self._compared))
             for partition in ranges:
                 proof.rows += self._compare(partition, _of(messages, partition), _of(rows, partition))
@@ -144,12 +146,9 @@ def _remember(window: DuplicateWindow, accepted: pl.DataFrame) -> None:
         window.remember(accepted["event_id"], accepted["kafka_timestamp"])
 
 
-def _slices(starts: Mapping[PartitionId, int], ends: Mapping[PartitionId, int]) -> Iterator[dict[PartitionId, Range]]:
-    """Ranges of all partitions from their starts to their ends, in step."""
-    at, step = dict(starts), max(1, _OFFSETS_AT_ONCE // max(1, len(starts)))
-    while left := {p: (first, min(first + step, ends[p])) for p, first in at.items() if first < ends[p]}:
-        yield left
-        at = {p: following for p, (_, following) in left.items()}
+def _next_step(step: int, nbytes: int) -> int:
+    """How many offsets of each partition come next, when the last ones brought so many bytes."""
+    return max(1, min(4 * step, step * _BYTES_AT_ONCE // max(1, nbytes)))
 
 
 def _of(rows: pl.DataFrame, partition: PartitionId) -> pl.DataFrame:

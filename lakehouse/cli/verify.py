@@ -50,7 +50,7 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, messages: bool, fr
     lakehouse verify                  all tables
     lakehouse verify calls sms        those of two sources
     lakehouse verify --messages sms   the messages of a source too (50 bytes of memory each)
-    lakehouse verify --from-bronze sms   its values too (some 30,000 messages a second)
+    lakehouse verify --from-bronze sms   its values too (some 60,000 messages a second)
     lakehouse verify --json | jq '.tables[] | select(.holds | not)'
 
     Exit code: 0 if all holds; 1 if an offset is missing, there twice, or not to be there (the exact ranges are printed), or if
@@ -85,7 +85,8 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, messages: bool, fr
                 console.print(f"{proof.table}: not compared: {proof.passed_over}", highlight=False, soft_wrap=True)
         gold = f"; gold as of build {looking.build_id}" if looking.build_id is not None else "; there is no gold yet"
         values = ", silver has the values that its messages give" if from_bronze else ""
-        console.print(f"every offset is where it must be, once{values}{gold}", style="bold green", highlight=False)
+        said = f"every offset is where it must be, once{values}{gold}"
+        console.print(said, style="bold green", highlight=False, soft_wrap=True)
     else:
         wrong = sum(not proof.holds for proof in proofs)
         console.print(f"NOT SO in {wrong} of {len(proofs)} tables", style="bold red")

@@ -16,7 +16,7 @@ from lakehouse.errors import LakehouseError
 
 T = TypeVar("T")
 # An open page asks with each build; how long viewers wait for the news of one.
-_LATELY_S, _PATIENCE_S = 120.0, 8.0
+_LATELY_S, _PATIENCE_S = 120.0, 4.0
 
 
 class Kept(Generic[T]):

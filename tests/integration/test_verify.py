@@ -42,7 +42,7 @@ def test_every_table_of_every_layer_holds(told: Any, trino: Callable[[str], Rows
 @pytest.fixture
 def damaged(trino: Callable[[str], Rows]) -> Iterator[dict[str, Any]]:
     """Silver's agents without one row and with another one twice; rolled back afterwards."""
-    snapshot = trino('select snapshot_id from silver."agents$snapshots" order by committed_at desc limit 1')
+    snapshot = trino("""select snapshot_id from silver."agents$refs" where name = 'main'""")
     [one] = trino(
         "select kafka_topic_id as topic, kafka_partition as partition, max(kafka_offset) as last from silver.agents"
         " group by 1, 2 order by 3 desc limit 1"
@@ -65,7 +65,7 @@ def test_a_missing_row_and_a_doubled_one_are_named(told: Any, damaged: dict[str,
 
 
 def test_a_row_of_gold_that_is_of_no_build_is_told(told: Any, trino: Callable[[str], Rows]) -> None:
-    snapshot = trino('select snapshot_id from gold."fact_sms$snapshots" order by committed_at desc limit 1')
+    snapshot = trino("""select snapshot_id from gold."fact_sms$refs" where name = 'main'""")
     trino(
         "insert into gold.fact_sms select * from gold.fact_sms where sms_id = (select min(sms_id) from gold.fact_sms)"
     )
