@@ -178,9 +178,10 @@ def _show_freshness(console: Console) -> None:
 def _show_next(console: Console) -> None:
     console.print(
         "\nThe stack stays up. What to try next:\n"
-        f"  [bold]{settings().dashboard_url}[/bold]{' ' * (41 - len(settings().dashboard_url))}the dashboard, in a browser\n"
+        f"  [bold]{settings().dashboard_url}[/bold]{' ' * (44 - len(settings().dashboard_url))}the dashboard, in a browser\n"
         "  [bold]lakehouse sql[/bold]                               a console on all tables\n"
         "  [bold]lakehouse schemas[/bold]                           tables, grains, columns\n"
+        "  [bold]lakehouse verify --from-bronze[/bold]              the proof: every offset, every value of silver\n"
         "  [bold]lakehouse check[/bold]                             is gold what it promises?\n"
         "  [bold]lakehouse generate --follow --rate 500[/bold]      a live stream, until Ctrl-C\n"
         "  [bold]lakehouse publish calls my-calls.ndjson[/bold]     your own events\n"

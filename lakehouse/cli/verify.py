@@ -84,8 +84,9 @@ def verify_command(sources: tuple[str, ...], lake_only: bool, messages: bool, fr
             if proof.passed_over:
                 console.print(f"{proof.table}: not compared: {proof.passed_over}", highlight=False, soft_wrap=True)
         gold = f"; gold as of build {looking.build_id}" if looking.build_id is not None else "; there is no gold yet"
-        values = ", silver has the values that its messages give" if from_bronze else ""
-        said = f"every offset is where it must be, once{values}{gold}"
+        bytes_too = "; bronze has what Kafka still has, byte for byte" if messages else ""
+        values = "; silver has the values that its messages give" if from_bronze else ""
+        said = f"every offset is where it must be, once{bytes_too}{values}{gold}"
         console.print(said, style="bold green", highlight=False, soft_wrap=True)
     else:
         wrong = sum(not proof.holds for proof in proofs)

@@ -32,7 +32,7 @@ class Kept(Generic[T]):
         self._lock = threading.Lock()
         self._mark: Hashable | None = None
         self._answers: OrderedDict[Hashable, Future[T]] = OrderedDict()
-        self._asked: dict[Hashable, tuple[float, Callable[[], T]]] = {}
+        self._asked: OrderedDict[Hashable, tuple[float, Callable[[], T]]] = OrderedDict()
         self._next: tuple[Hashable | None, OrderedDict[Hashable, Future[T]]] = (None, OrderedDict())
 
     def of(self, key: Hashable, ask: Callable[[], T], again: bool = False) -> T:
@@ -47,6 +47,9 @@ class Kept(Generic[T]):
         with self._lock:
             if again:
                 self._asked[key] = (time.monotonic(), ask)
+                self._asked.move_to_end(key)
+                while len(self._asked) > self._most:
+                    self._asked.popitem(last=False)
             if mark != self._mark:
                 prepared, answers = self._next
                 self._answers = answers if prepared == mark else OrderedDict()
@@ -73,11 +76,10 @@ class Kept(Generic[T]):
         """Work out anew what was asked for lately, as far as there is time, for a mark that is about to be told."""
         began = time.monotonic()
         with self._lock:
-            self._asked = {key: one for key, one in self._asked.items() if began - one[0] < _LATELY_S}
-            wanted = sorted(self._asked.items(), key=lambda one: one[1][0], reverse=True)[: self._most]
+            asked = list(reversed(self._asked.items()))
         answers: OrderedDict[Hashable, Future[T]] = OrderedDict()
-        for key, (_, ask) in wanted:
-            if time.monotonic() - began > _PATIENCE_S:
+        for key, (at, ask) in asked:
+            if began - at > _LATELY_S or time.monotonic() - began > _PATIENCE_S:
                 break
             answer: Future[T] = Future()
             try:
@@ -85,5 +87,6 @@ class Kept(Generic[T]):
             except LakehouseError:
                 continue  # who asks for it is told
             answers[key] = answer
+            answers.move_to_end(key, last=False)  # asked for longest ago first
         with self._lock:
             self._next = (mark, answers)
