@@ -38,7 +38,9 @@ def send(settled: Any, trino: Any) -> Send:
         Topics(settings()).ensure(sorted({case["source"] for case in cases}))
         settled()
         places: list[tuple[str, int, int]] = []
-        producer = Producer({"bootstrap.servers": settings().kafka_bootstrap, "partitioner": "murmur2_random"})
+        producer = Producer(
+            {"bootstrap.servers": settings().kafka_bootstrap, "partitioner": "murmur2_random", "log_level": 0}
+        )
 
         def delivered(error: Any, sent: Any) -> None:
             assert error is None

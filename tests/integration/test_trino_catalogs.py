@@ -48,7 +48,7 @@ Trinos = Callable[[str], Rows]
 
 def publish(messages: Sequence[tuple[str, str | None, dict[str, Any] | bytes | None]]) -> None:
     """Send messages (source, key, value) in order, and wait until Kafka has them."""
-    producer = Producer({"bootstrap.servers": settings().kafka_bootstrap, "linger.ms": 5})
+    producer = Producer({"bootstrap.servers": settings().kafka_bootstrap, "linger.ms": 5, "log_level": 0})
     for source, key, value in messages:
         raw = json.dumps(value).encode() if isinstance(value, dict) else value
         producer.produce(settings().topic(source), key=key, value=raw)
@@ -373,7 +373,7 @@ def test_a_bound_on_the_time_keeps_trino_from_reading_the_topic(sent: None, trin
     [row] = trino(
         "select max(_timestamp) as latest, max(_partition_id) as highest, count(*) as n from kafka.default.calls"
     )
-    producer = Producer({"bootstrap.servers": settings().kafka_bootstrap})
+    producer = Producer({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0})
     for partition in range(row["highest"] + 1):
         producer.produce(settings().topic("calls"), value=b"{", partition=partition)
     assert producer.flush(30) == 0
