@@ -13,7 +13,7 @@ import polars as pl
 import redis
 
 from streams import reference_keys
-from streams.contract import Contract
+from streams.contract import Contract, Field
 
 _CHANGES = 5_000  # records fetched at once: about a megabyte
 Rebuild = Callable[[Contract], pl.DataFrame]
@@ -37,7 +37,7 @@ class References:
         if records.is_empty():
             return
         latest = records.unique(key, keep="last", maintain_order=True)
-        columns = [f.column for f in self._contracts[source].fields if f.column != "effective_from"]
+        columns = record_columns(self._contracts[source])
         named: dict[str, str] = {}
         for row in latest.select(columns).iter_rows(named=True):
             attributes = {k: v if isinstance(v, str | bool | float | int | None) else str(v) for k, v in row.items()}
@@ -118,8 +118,17 @@ def no_records(contracts: Mapping[str, Contract]) -> dict[str, pl.DataFrame]:
     return {name: pl.DataFrame(schema=_schema(c)) for name, c in contracts.items() if not c.is_event}
 
 
+def record_columns(contract: Contract) -> list[str]:
+    """The key and the attributes of a reference source, as its frame has them."""
+    return [f.column for f in _attributes(contract)]
+
+
 def _schema(contract: Contract) -> dict[str, Any]:
-    return {f.column: _DTYPES.get(f.type, pl.String) for f in contract.fields if f.column != "effective_from"}
+    return {f.column: _DTYPES.get(f.type, pl.String) for f in _attributes(contract)}
+
+
+def _attributes(contract: Contract) -> list[Field]:
+    return [f for f in contract.fields if f.column != "effective_from"]
 
 
 _DTYPES: dict[str, Any] = {"double": pl.Float64, "bool": pl.Boolean, "int": pl.Int64}

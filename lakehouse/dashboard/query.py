@@ -63,11 +63,12 @@ class Scope:
         """Whether the range can be cut by the hour, in UTC and in the zone alike."""
         zone = ZoneInfo(self.zone)
         offsets = [at.astimezone(zone).utcoffset() or timedelta() for at in (self.start, self.end)]
-        edges = [
-            timedelta(minutes=at.minute, seconds=at.second, microseconds=at.microsecond)
-            for at in (self.start, self.end)
-        ]
-        return not any(edges) and not any(offset % _HOUR for offset in offsets)
+        return self.ends_on_the_hour and _on_the_hour(self.start) and not any(offset % _HOUR for offset in offsets)
+
+    @property
+    def ends_on_the_hour(self) -> bool:
+        """Whether it ends with a whole hour, and so is still looked at a moment later; one up to now is another each time."""
+        return _on_the_hour(self.end)
 
     def ignored(self, cube: Cube) -> list[str]:
         """Filters that this cube knows nothing of."""
@@ -219,8 +220,7 @@ class Statement:
     def query(self, sql: str) -> Query:
         """A statement with those parameters that it names."""
         used = {name: value for name, value in self._parameters.items() if f"{{{name}:" in sql}
-        end = self._scope.end
-        return Query(sql, used, lasts=not (end.minute or end.second or end.microsecond))
+        return Query(sql, used, lasts=self._scope.ends_on_the_hour)
 
 
 def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] = Statement) -> Query:
@@ -319,6 +319,10 @@ def _listed(columns: Mapping[str, str]) -> str:
 def _grouped(groups: Iterable[str]) -> str:
     names = ", ".join(groups)
     return f"\ngroup by {names}" if names else ""
+
+
+def _on_the_hour(at: datetime) -> bool:
+    return not (at.minute or at.second or at.microsecond)
 
 
 def _interval(scope: Scope) -> str:

@@ -125,7 +125,8 @@ class Assignments:
                 log.warning("%s", error, exc_info=None if isinstance(error, Retry) else error)
                 if deadline.passed or not isinstance(error, Retry):
                     leave(f"partitions could not be taken over: {error}", BROKEN)
-            await asyncio.sleep(1.0 if left else 0.0)
+            if left:
+                await asyncio.sleep(1.0)
         return read_from
 
     def _take_over(self, topic: str, tps: set[TP]) -> dict[TP, int]:

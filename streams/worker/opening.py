@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Any
 
 import redis
 
@@ -16,7 +15,7 @@ from lakehouse.settings import Settings
 from streams import bronze, silver
 from streams.contract import Contract
 from streams.line import Line
-from streams.references import References
+from streams.references import References, record_columns
 from streams.window_store import WindowStore
 
 log = logging.getLogger(__name__)
@@ -62,13 +61,8 @@ def open_lines(
             store=WindowStore(folder, contract, settings) if contract.is_event else None,
         )
     try:
-        references.warm(lambda c: _latest(tables[c.source], c))
+        references.warm(lambda c: tables[c.source].accepted_records(record_columns(c)))
         references.refresh()
     except redis.RedisError as error:
         log.warning("Redis does not answer (%s): events are not enriched until it does; nothing is lost", error)
     return lines, references
-
-
-def _latest(table: FencedTable, contract: Contract) -> Any:
-    columns = [f.column for f in contract.fields if f.column != "effective_from"]
-    return table.accepted_records(columns)

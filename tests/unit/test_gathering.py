@@ -30,6 +30,15 @@ class Made:
         self.of[tp].append([offset for one in batches for offset in one.offsets.tolist()])
 
 
+def held_up() -> tuple[Made, Gathering]:
+    """A gathering with a first batch, of which no rows are made until `may_go_on`."""
+    made = Made()
+    made.may_go_on.clear()
+    one = Gathering(made, made.counted)
+    one.add(A, batch([0]))
+    return made, one
+
+
 def test_what_came_until_a_commit_is_made_rows_at_once_for_each_partition() -> None:
     async def gathered() -> Made:
         made = Made()
@@ -64,10 +73,7 @@ def test_enough_of_a_partition_does_not_wait_for_the_commit() -> None:
 
 def test_a_commit_waits_for_rows_only_as_long_as_it_has_time_and_they_go_on() -> None:
     async def gathered() -> tuple[bool, Made]:
-        made = Made()
-        made.may_go_on.clear()
-        one = Gathering(made, made.counted)
-        one.add(A, batch([0]))
+        made, one = held_up()
         await one.made("calls", 0.01)
         one.add(A, batch([1]))
         await asyncio.wait_for(one.made("calls", 60), 1)  # it is being made: not waited for
@@ -83,10 +89,7 @@ def test_a_commit_waits_for_rows_only_as_long_as_it_has_time_and_they_go_on() ->
 
 def test_what_comes_while_rows_are_made_waits_for_the_next_commit() -> None:
     async def gathered() -> tuple[bool, Made]:
-        made = Made()
-        made.may_go_on.clear()
-        one = Gathering(made, made.counted)
-        one.add(A, batch([0]))
+        made, one = held_up()
         work = asyncio.create_task(one.made("calls", 60))
         await asyncio.sleep(0.01)
         one.add(A, batch([1]))
@@ -104,10 +107,7 @@ def test_what_comes_while_rows_are_made_waits_for_the_next_commit() -> None:
 
 def test_the_last_commit_waits_for_rows_that_are_being_made_and_for_what_waits_behind_them() -> None:
     async def gathered() -> Made:
-        made = Made()
-        made.may_go_on.clear()
-        one = Gathering(made, made.counted)
-        one.add(A, batch([0]))
+        made, one = held_up()
         await one.made("calls", 0.01)
         one.add(A, batch([1]))
         work = asyncio.create_task(one.made("calls", 60, busy_too=True))
