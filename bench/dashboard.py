@@ -9,7 +9,7 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,9 +19,9 @@ import orjson
 from bench import report
 from bench.browser import chromium, wait_until
 from lakehouse.copies.server import Server
-from lakehouse.dashboard.model import Model, Panel, model
+from lakehouse.dashboard.model import Measure, Model, Panel, model
 from lakehouse.dashboard.panels import Panels
-from lakehouse.dashboard.query import Query, Scope, Statement, panel_query
+from lakehouse.dashboard.query import Query, Scope, Statement, in_money, panel_query
 from lakehouse.dashboard.scope import scope_of
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
@@ -49,20 +49,22 @@ class Timing:
 class OneStep(Statement):
     """The same question without the two steps: every row is joined, then added up."""
 
-    def figures(self) -> str:
-        """As an analyst writes it."""
-        keys = "".join(f", {sql} as {name}" for name, sql in self._keys.items())
-        rows = f"(select f.*{keys} from {self._cube.source} as f where {self.where()})"
-        return self._outer(rows, {name: self._measured(name, outer) for name, outer in self.measures.items()})
+    def _lot(self, name: str, one: Measure) -> Hashable:
+        return one.window
 
-    def _measured(self, name: str, outer: str) -> str:
-        one = self._cube.measures[name]
+    def _figures(self, lot: Mapping[str, Measure]) -> str:
+        """As an analyst writes it."""
+        named = "".join(f", {sql} as {name}" for name, sql in self._keys.items())
+        where = self.where(next(iter(lot.values())).window)
+        rows = f"(select f.*{named} from {self._cube.source} as f where {where}) as f{self._joins(self._joined)}"
+        return self._selected(rows, self.groups, {name: self._measured(name, one) for name, one in lot.items()})
+
+    def _measured(self, name: str, one: Measure) -> str:
         if one.distinct is not None:
-            return f"uniqExactIf({one.distinct}, {one.where})"
+            return f"uniqExact({self._cube.dimensions['subscriber'].sql})"
         if one.money:
-            amount, _, condition = one.sql.partition("(")[2].removesuffix(")").partition(",")
-            return f"sumIf({amount}, ({condition or 'true'}) and currency = {{money:String}})"
-        return outer if one.via is not None else one.sql
+            return in_money(one.sql)
+        return self._outer(name, one) if one.via is not None else one.sql
 
 
 def naive_query(known: Model, panel: Panel, scope: Scope) -> Query:

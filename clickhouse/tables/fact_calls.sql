@@ -1,4 +1,5 @@
--- Dashboards ask for a time range first, then group by type or cell: event_time leads the order.
+-- Dashboards ask for a time range first, then group by type or cell: the hour leads the order. event_time must not stand in it once
+-- more: ClickHouse then looks for ranges of it there alone, and reads the whole month (26.9).
 create table if not exists gold.fact_calls
 (
     transaction_sk UInt128 comment 'surrogate key of event type and id: its 32 hex digits as a number',
@@ -34,8 +35,7 @@ create table if not exists gold.fact_calls
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    subscriber UInt64 materialized if('+' || toString(toUInt64OrZero(substring(from_phone_number, 2))) = from_phone_number, toUInt64OrZero(substring(from_phone_number, 2)), sipHash64(from_phone_number))
-        comment 'from_phone_number as an integer, of which different ones are counted faster; a hash of what is no number in E.164',
+    user_no UInt32 materialized joinGetOrNull('gold.user_lookup', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_numbers, for bitmaps',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/calls.yaml, word for word.
     projection by_hour (
         select
@@ -57,8 +57,53 @@ create table if not exists gold.fact_calls
             sum(packet_loss_percent),
             count(packet_loss_percent)
         group by toStartOfHour(event_time), status, call_type, currency
+    ),
+    -- Different subscribers, as bitmaps.
+    projection by_user (
+        select toStartOfHour(event_time), groupBitmapState(user_no) group by toStartOfHour(event_time)
+    ),
+    -- Cells and handset models, without amounts, which have a currency.
+    projection by_cell (
+        select
+            toStartOfHour(event_time), from_cell_sk,
+            count(),
+            countIf(status in ('completed', 'in-progress')),
+            countIf(status = 'completed'),
+            countIf(status in ('completed', 'in-progress', 'busy', 'no-answer')),
+            countIf(status = 'failed'),
+            countIf(status = 'failed' and call_duration_seconds > 0),
+            countIf(status in ('completed', 'in-progress') or (status = 'failed' and call_duration_seconds > 0)),
+            sumIf(call_duration_seconds, status = 'completed'),
+            sum(call_duration_seconds),
+            sum(mos_score),
+            count(mos_score),
+            sum(jitter_ms),
+            count(jitter_ms),
+            sum(packet_loss_percent),
+            count(packet_loss_percent)
+        group by toStartOfHour(event_time), from_cell_sk
+    ),
+    projection by_device (
+        select
+            toStartOfHour(event_time), from_device_sk,
+            count(),
+            countIf(status in ('completed', 'in-progress')),
+            countIf(status = 'completed'),
+            countIf(status in ('completed', 'in-progress', 'busy', 'no-answer')),
+            countIf(status = 'failed'),
+            countIf(status = 'failed' and call_duration_seconds > 0),
+            countIf(status in ('completed', 'in-progress') or (status = 'failed' and call_duration_seconds > 0)),
+            sumIf(call_duration_seconds, status = 'completed'),
+            sum(call_duration_seconds),
+            sum(mos_score),
+            count(mos_score),
+            sum(jitter_ms),
+            count(jitter_ms),
+            sum(packet_loss_percent),
+            count(packet_loss_percent)
+        group by toStartOfHour(event_time), from_device_sk
     )
 )
-engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), call_type, from_cell_sk, event_time)
+engine = MergeTree partition by toYYYYMM(event_time) order by (toStartOfHour(event_time), call_type, from_cell_sk)
 settings lightweight_mutation_projection_mode = 'rebuild'
 comment 'Calls (copy of iceberg gold.fact_calls)'

@@ -24,8 +24,7 @@ create table if not exists gold.fact_payment
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    subscriber UInt64 materialized if('+' || toString(toUInt64OrZero(substring(phone_number, 2))) = phone_number, toUInt64OrZero(substring(phone_number, 2)), sipHash64(phone_number))
-        comment 'phone_number as an integer, of which different ones are counted faster; a hash of what is no number in E.164',
+    user_no UInt32 materialized joinGetOrNull('gold.user_lookup', 'number', user_sk) comment 'number of user_sk in gold.user_numbers, for bitmaps',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/payment.yaml, word for word.
     projection by_hour (
         select
@@ -36,8 +35,12 @@ create table if not exists gold.fact_payment
             countIf(status in ('success', 'failed', 'refunded')),
             sumIf(payment_amount, status = 'success')
         group by toStartOfHour(event_time), status, payment_type, payment_method, currency
+    ),
+    -- Different subscribers, as bitmaps.
+    projection by_user (
+        select toStartOfHour(event_time), groupBitmapState(user_no) group by toStartOfHour(event_time)
     )
 )
-engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), status, payment_type, event_time)
+engine = MergeTree partition by toYYYYMM(event_time) order by (toStartOfHour(event_time), status, payment_type)
 settings lightweight_mutation_projection_mode = 'rebuild'
 comment 'Payments (copy of iceberg gold.fact_payment)'

@@ -32,8 +32,7 @@ create table if not exists gold.fact_sms
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    subscriber UInt64 materialized if('+' || toString(toUInt64OrZero(substring(from_phone_number, 2))) = from_phone_number, toUInt64OrZero(substring(from_phone_number, 2)), sipHash64(from_phone_number))
-        comment 'from_phone_number as an integer, of which different ones are counted faster; a hash of what is no number in E.164',
+    user_no UInt32 materialized joinGetOrNull('gold.user_lookup', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_numbers, for bitmaps',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/sms.yaml, word for word.
     projection by_hour (
         select
@@ -49,8 +48,41 @@ create table if not exists gold.fact_sms
             count(signal_strength_dbm),
             sum(amount)
         group by toStartOfHour(event_time), status, currency
+    ),
+    -- Different subscribers, as bitmaps.
+    projection by_user (
+        select toStartOfHour(event_time), groupBitmapState(user_no) group by toStartOfHour(event_time)
+    ),
+    -- Cells and handset models, without amounts, which have a currency.
+    projection by_cell (
+        select
+            toStartOfHour(event_time), from_cell_sk,
+            count(),
+            countIf(status = 'delivered'),
+            countIf(status = 'failed'),
+            sum(latency_ms),
+            count(latency_ms),
+            sum(jitter_ms),
+            count(jitter_ms),
+            sum(signal_strength_dbm),
+            count(signal_strength_dbm)
+        group by toStartOfHour(event_time), from_cell_sk
+    ),
+    projection by_device (
+        select
+            toStartOfHour(event_time), from_device_sk,
+            count(),
+            countIf(status = 'delivered'),
+            countIf(status = 'failed'),
+            sum(latency_ms),
+            count(latency_ms),
+            sum(jitter_ms),
+            count(jitter_ms),
+            sum(signal_strength_dbm),
+            count(signal_strength_dbm)
+        group by toStartOfHour(event_time), from_device_sk
     )
 )
-engine = MergeTree partition by toYYYYMM(event_time) order by (toDate(event_time), status, from_cell_sk, event_time)
+engine = MergeTree partition by toYYYYMM(event_time) order by (toStartOfHour(event_time), status, from_cell_sk)
 settings lightweight_mutation_projection_mode = 'rebuild'
 comment 'Text messages (copy of iceberg gold.fact_sms)'

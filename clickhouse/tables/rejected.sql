@@ -16,5 +16,5 @@ create table if not exists gold.rejected
     ingested_at DateTime64(6, 'UTC') comment 'when a worker wrote it to silver',
     build_id Int64 comment 'build with which it was copied'
 )
-engine = MergeTree partition by toYYYYMM(kafka_timestamp) order by (toDate(kafka_timestamp), source, kafka_timestamp)
+engine = MergeTree partition by toYYYYMM(kafka_timestamp) order by (toStartOfHour(kafka_timestamp), source)
 comment 'Messages that broke a rule (copy of the rejected rows of iceberg silver)'

@@ -13,10 +13,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 from catalog.snapshots import StateReader
 from lakehouse.copies.columns import LAKE, columns_of, expression
+from lakehouse.copies.numbers import NUMBERED, Numbers, number_files
 from lakehouse.copies.rejected import TABLE, Taken, rejected_rows
 from lakehouse.copies.server import Server
 from lakehouse.copies.shape import shape_of
@@ -61,17 +63,19 @@ class Copies:
         self._server = server
         self._states = states
         self._lake = catalog_database
+        self._numbers = Numbers(server, catalog_database)
+        self._numbered = False
 
     def create_tables(self) -> None:
-        """Create the tables that are missing, and the views over them; one that can't be is left to the copy to report.
+        """Create the tables that are missing; one that can't be is left to the copy to report.
 
         Raises:
             Retry: ClickHouse does not answer.
         """
-        self._create([*ddl_files(), *_view_files()])
+        self._create([*number_files(), *ddl_files()])
 
     def renew(self, changes: Sequence[Change]) -> None:
-        """Make copies anew whose files changed, as of the builds that they hold. Nobody may copy meanwhile.
+        """Make copies anew whose files changed, as of the builds that they hold, and the views. Nobody may copy meanwhile.
 
         One that can't be made anew stays as it is, and is copied to as before, until the next call.
 
@@ -81,16 +85,16 @@ class Copies:
             Retry: ClickHouse does not answer.
         """
         self._end_leftovers()
-        renewed = [table for table in sorted(copied_tables()) if self._is_renewed(table, changes)]
-        if renewed:
-            self._create(_view_files())  # over columns that the former tables may not have had
+        self._number()
+        for table in sorted(copied_tables()):
+            self._renew_outdated(table, changes)
+        self._create(_view_files())  # over columns that the former tables may not have had
 
-    def _is_renewed(self, table: str, changes: Sequence[Change]) -> bool:
+    def _renew_outdated(self, table: str, changes: Sequence[Change]) -> None:
         try:
             self._make_beside(table)
             shape = shape_of(self._server, table + _BESIDE)
-            outdated = any(shape) and shape != shape_of(self._server, table)
-            if outdated:
+            if any(shape) and shape != shape_of(self._server, table):
                 log.info("%s: its file changed; the copy is made anew", table)
                 self._renew(table, [c for c in changes if c.build_id <= self.recorded_build(table)])
             self._drop_beside(table)
@@ -100,8 +104,6 @@ class Copies:
             log.error("%s: its file changed, and the copy could not be made anew: %s", table, error)
             with suppress(LakehouseError):
                 self._drop_beside(table)
-            return False
-        return outdated
 
     def _renew(self, table: str, held: Sequence[Change]) -> None:
         if not held:
@@ -152,23 +154,45 @@ class Copies:
             )
             self._server.run("truncate table gold.copies")
         done: list[Copied] = []
-        for table in (*dimensions, *facts, TABLE):
-            try:
-                if table == TABLE:
-                    copied = self._copy_rejected(changes)
-                else:
-                    copied = self._copy_fact(table, changes) if table in facts else self._copy_dimension(table, newest)
-            except Retry:
-                raise
-            except LakehouseError as error:
-                log.error("the copy of %s: %s", table, error)
-                copied = Copied(table, 0, str(error))
-            if copied is not None:
-                done.append(copied)
-                progress(copied)
+
+        def each(tables: Sequence[str], copy: Callable[[str], Copied | None]) -> None:
+            for table in tables:
+                if (copied := self._tried(table, copy)) is not None:
+                    done.append(copied)
+                    progress(copied)
+
+        if not self._numbered or self._recorded(NUMBERED)[1] != self._snapshot(NUMBERED):
+            self._number()
+        each(dimensions, lambda table: self._copy_dimension(table, newest))
+        each(facts, lambda table: self._copy_fact(table, changes))
+        each([TABLE], lambda table: self._copy_rejected(changes))
         if not any(copied.error for copied in done):
             self._record(ALL, newest, 0, 0)
         return done
+
+    @staticmethod
+    def _tried(table: str, copy: Callable[[str], Copied | None]) -> Copied | None:
+        try:
+            return copy(table)
+        except Retry:
+            raise
+        except LakehouseError as error:
+            log.error("the copy of %s: %s", table, error)
+            return Copied(table, 0, str(error))
+
+    def _number(self) -> None:
+        """Give new subscribers their numbers, before rows that name them are copied; rows are refused until they have one."""
+        self._numbered = False
+        try:
+            if self._numbers.lost() and any(self.recorded_build(table) for table in self._numbers.used_by()):
+                log.warning("gold.user_numbers is gone: all copies are made anew")
+                self._server.run("truncate table gold.copies")
+            self._numbers.give(_QUERY_ID + "user_numbers")
+            self._numbered = True
+        except Retry:
+            raise
+        except LakehouseError as error:
+            log.error("subscribers could not be numbered: %s", error)
 
     def _copy_fact(self, table: str, changes: Sequence[Change]) -> Copied | None:
         newest = changes[-1].build_id
@@ -312,5 +336,11 @@ def ddl_files() -> list[Path]:
 
 
 def _view_files() -> list[Path]:
-    """The statements that make the views over them."""
-    return data_files("clickhouse/views", "*.sql")
+    """The statements that make the views over them, each after those that it reads."""
+    files = {path.stem: path for path in data_files("clickhouse/views", "*.sql")}
+    words = {name: re.sub("--.*", "", path.read_text()) for name, path in files.items()}
+    read = {name: set(re.findall(r"\bgold\.(\w+)", text)) & (files.keys() - {name}) for name, text in words.items()}
+    try:
+        return [files[name] for name in TopologicalSorter(read).static_order()]
+    except CycleError:  # ClickHouse says what is missing
+        return list(files.values())

@@ -229,7 +229,7 @@ def _defined(model: Model, name: str) -> dict[str, Any]:
 
 def _formula(measure: Measure) -> str:
     if measure.distinct is not None:
-        return f"different {measure.distinct}" + ("" if measure.where == "true" else f" where {measure.where}")
+        return f"different {measure.distinct}" + (" of the activity window" if measure.window else "")
     return f"{measure.sql} in one currency" if measure.money else measure.sql
 
 

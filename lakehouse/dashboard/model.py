@@ -56,16 +56,30 @@ class Measure:
     Attributes:
         sql: the sum; with `via` an aggregate over a column of a join.
         money: it adds up amounts, which it may in one currency only: the one that `currency` of the row says.
-        distinct: an expression whose different values are counted, instead of a sum; `via` then names the join whose key has
-            one value of it each.
-        where: of `distinct`, the rows that count.
+        distinct: a column of the join that `via` names, whose different values are counted, instead of a sum. The key of that
+            join must be a number of at most 32 bits; without many gaps, if it is to be fast.
+        window: it looks at the activity window that ends with the range, instead of the range.
+        of: the parts of the cube that it is worked out from; all but those aside unless some are named.
     """
 
     sql: str = ""
     via: str | None = None
     money: bool = False
     distinct: str | None = None
-    where: str = "true"
+    window: bool = False
+    of: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some of a cube's rows, added up apart: a table, view or subquery with those of the cube's columns that are asked for.
+
+    Attributes:
+        aside: it holds rows of another part once more, for measures that name it.
+    """
+
+    source: str
+    aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,8 +88,9 @@ class Cube:
 
     Attributes:
         from: a table, view or subquery. It may name the parameters from, to, window and tz, as all SQL here may.
+        parts: what `from` consists of, by name, where figures are faster worked out from each; from what each fact holds by the
+            hour, say.
         time: the column that the time range bounds.
-        since: the expression of the lower bound; later than it is read, where sums look further back than the range.
         tables: copies that it reads, whose freshness and checks its panels show.
         rows: columns shown when somebody wants to see the rows behind a figure.
     """
@@ -88,13 +103,15 @@ class Cube:
     measures: dict[str, Measure]
     rows: tuple[str, ...]
     joins: dict[str, Join] = field(default_factory=dict)
+    parts: dict[str, Part] = field(default_factory=dict)
     time: str = "event_time"
-    since: str = "{from:DateTime64(6)}"
 
-    @property
-    def reaches_back(self) -> bool:
-        """Whether rows before the range are read too."""
-        return self.since != Cube.since
+    def sources(self, measure: Measure) -> tuple[str, ...]:
+        """What a measure is worked out from."""
+        if not self.parts:
+            return (self.source,)
+        names = measure.of or [name for name, part in self.parts.items() if not part.aside]
+        return tuple(self.parts[name].source for name in names)
 
 
 @dataclass(frozen=True)
@@ -230,12 +247,23 @@ def _cube(path: Path) -> Cube:
         n: _made(Measure, one if isinstance(one, dict) else {"sql": one}, f"{path.name}, measure {n}")
         for n, one in raw.get("measures", {}).items()
     }
+    parts = {n: _part(one, f"{path.name}, part {n}") for n, one in raw.get("parts", {}).items()}
+    for measure, one in measures.items():
+        _require(one.distinct is None or one.via is not None, f"{path.name}, measure {measure}: distinct needs via")
+        for part in one.of:
+            _known(part, parts, f"{path.name}, measure {measure}: a part")
     ways = {name: one.via for name, one in dimensions.items()} | {name: one.via for name, one in measures.items()}
     for what, via in ways.items():
         _require(via is None or via in joins, f"{path.name}: {what} goes via {via!r}, which is no join")
     source = str(raw.pop("from", "")).strip()
     made = {"name": name, "source": source, "joins": joins, "dimensions": dimensions, "measures": measures}
-    return _made(Cube, {**raw, **made}, path.name)
+    return _made(Cube, {**raw, **made, "parts": parts}, path.name)
+
+
+def _part(raw: Any, where: str) -> Part:
+    """A part's `from`, alone or with more."""
+    words = {**raw} if isinstance(raw, dict) else {"from": raw}
+    return _made(Part, {"source": str(words.pop("from", "")).strip(), **words}, where)
 
 
 def _kpi(name: str, raw: dict[str, Any], path: Path) -> Kpi:

@@ -4,11 +4,13 @@ All text in a statement comes from the model's files. What a viewer sends is loo
 so that no filter can change the statement.
 
 A statement has two steps. The inner one adds up the cube's rows by what the fact itself holds: its keys, its own dimensions,
-the currency. The outer one joins the dimension tables to the few rows that are left, and adds up further. That is half the
-time of a join with every row; and where the range is one of whole hours, ClickHouse answers from the fact's projection.
+the currency; where a cube has parts, each part's alone. The outer one joins the dimension tables to the few rows that are left,
+and adds up further. That is half the time of a join with every row; and where the range is one of whole hours, ClickHouse
+answers the inner step from the projections of the facts. Sums and different values are kept in projections of their own, so
+they are asked for apart, and brought together in the end.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -99,23 +101,22 @@ class Statement:
     def __init__(self, cube: Cube, scope: Scope) -> None:
         self._cube = cube
         self._scope = scope
-        self._by_hour = scope.whole_hours and scope.bucket_minutes >= 60 and not cube.reaches_back
         self._parameters: dict[str, Any] = {
-            "from": f"{scope.start:%Y-%m-%d %H:%M:%S.%f}",
-            "to": f"{scope.end:%Y-%m-%d %H:%M:%S.%f}",
+            "from": _written(scope.start),
+            "since": _written(scope.end - timedelta(days=scope.window_days)),
+            "to": _written(scope.end),
             "tz": scope.zone,
-            "window": scope.window_days,
             "money": scope.money,
         }
+        self._timed = False
         self._keys: dict[str, str] = {}  # inner groups: name -> expression
-        self._sums: dict[str, str] = {}  # inner aggregates
-        self._distinct: dict[str, Measure] = {}
         self._joined: dict[str, dict[str, str]] = {}
         self.groups: dict[str, str] = {}  # outer groups
-        self.measures: dict[str, str] = {}  # outer aggregates
+        self.measures: dict[str, Measure] = {}
 
     def by_time(self) -> None:
         """Group by the bucket's start in the operator's zone: whole days are days there."""
+        self._timed = True
         start = f"toStartOfInterval({self._time}, {_interval(self._scope)}, {{tz:String}})"
         self._keys["bucket"] = f"toDateTime({start}, {{tz:String}})"
         self.groups["bucket"] = "bucket"
@@ -134,58 +135,93 @@ class Statement:
 
     def measure(self, name: str, one: Measure) -> None:
         """Select a measure as `m_<name>`."""
-        if one.distinct is not None:
-            self._distinct[name] = one
-            self._sums[f"s_{name}"] = f"uniqExactIf({one.distinct}, {one.where})"
-            self.measures[name] = f"s_{name}"  # where there are two steps, see `_in_two_steps`
-        elif one.via is not None:
-            column = one.sql.partition("(")[2].rstrip(")")
-            self.measures[name] = one.sql.replace(column, self._column(one.via, column, column))
-        else:
-            self._sums[f"s_{name}"] = one.sql
-            self.measures[name] = f"sum(s_{name})"
-            if one.money:
-                self._keys["money"] = "currency"
-                self.measures[name] = f"sumIf(s_{name}, money = {{money:String}})"
+        self.measures[name] = one
+        if one.via is not None and one.distinct is None:
+            self._column(one.via, _argument(one.sql), _argument(one.sql))
 
     def figures(self) -> str:
-        """The two steps, as a query of groups and measures."""
-        if not self._joined and "money" not in self._keys:
-            return self._one_step()
-        for name, one in self._distinct.items():
-            self._in_two_steps(name, one)
-        inner = _listed({**self._keys, **self._sums})
-        rows = f"(select {inner}\nfrom {self._cube.source} as f\nwhere {self.where()}{_grouped(self._keys)})"
-        return self._outer(rows, self.measures)
+        """A query of groups and measures."""
+        lots: dict[Hashable, dict[str, Measure]] = {}
+        for name, one in self.measures.items():
+            lots.setdefault(self._lot(name, one), {})[name] = one
+        selects = [self._figures(lot) for lot in lots.values()]
+        if len(selects) == 1:
+            return selects[0]
+        measures = {f"m_{n}": f"{'any' if _of_join(one) else 'sum'}(m_{n})" for n, one in self.measures.items()}
+        rows = "\nunion all\n".join(selects)
+        return f"select {_listed({n: n for n in self.groups} | measures)}\nfrom (\n{rows}\n){_grouped(self.groups)}"
 
-    def _in_two_steps(self, name: str, one: Measure) -> None:
-        """Different values are kept by the inner step, and brought together by the outer one: numbers of them do not add up."""
-        if f"k_{one.via}" in self._keys:  # one value a key: that, and whether any of its rows counts
-            self._sums |= {f"d_{name}": f"any({one.distinct})", f"s_{name}": f"countIf({one.where})"}
-            self.measures[name] = f"uniqExactIf(d_{name}, s_{name} > 0)"
-        else:
-            self._sums[f"s_{name}"] = f"uniqExactStateIf({one.distinct}, {one.where})"
-            self.measures[name] = f"uniqExactMerge(s_{name})"
+    def _lot(self, name: str, one: Measure) -> Hashable:
+        """Measures with equal lots are worked out together: of the same time, and kept by the hour together."""
+        return one.window, name if one.distinct is not None else None
 
-    def _outer(self, rows: str, measures: Mapping[str, str]) -> str:
-        """The groups and measures of rows, joined with the dimension tables."""
-        joins = "".join(
+    def _figures(self, lot: Mapping[str, Measure]) -> str:
+        """Some of the measures by their groups; the others are nothing here."""
+        name, first = next(iter(lot.items()))
+        if first.distinct is not None:
+            return self._different(name, first)
+        keys, added = dict(self._keys), {name: one for name, one in lot.items() if not _of_join(one)}
+        if any(one.money for one in lot.values()) and not self._joined:  # as the projections keep amounts
+            keys["money"] = "currency"
+        sources = list(dict.fromkeys(source for one in lot.values() for source in self._cube.sources(one)))
+        if len(sources) == 1 and keys == self._keys and not self._joined:
+            groups = {n: keys[n] if n == "bucket" else _text(keys[f"g_{n}"]) for n in self.groups}
+            rows = f"{sources[0]} as f\nwhere {self.where(first.window)}"
+            return self._selected(rows, groups, {name: one.sql for name, one in lot.items()})
+        sums = {
+            source: {
+                f"s_{n}": self._inner(one) if source in self._cube.sources(one) else "0" for n, one in added.items()
+            }
+            for source in sources
+        }
+        rows = f"(\n{self._scans(first, keys, sums)}\n) as f{self._joins(self._joined)}"
+        return self._selected(rows, self.groups, {name: self._outer(name, one) for name, one in lot.items()})
+
+    def _different(self, name: str, one: Measure) -> str:
+        """How many different values, by groups: those of the keys that were seen, which facts keep by the hour as bitmaps."""
+        via = one.via or ""
+        keys = {n: sql for n, sql in self._keys.items() if n != f"k_{via}"}
+        seen = {"seen": f"groupBitmapState(f.{self._cube.joins[via].key})"}
+        scans = self._scans(one, keys, dict.fromkeys(self._cube.sources(one), seen))
+        listed = _listed({n: n for n in keys} | {f"k_{via}": "arrayJoin(bitmapToArray(groupBitmapMergeState(seen)))"})
+        joins = self._joins({**self._joined, via: {**self._joined.get(via, {}), "c_seen": one.distinct or ""}})
+        rows = f"(\nselect {listed}\nfrom (\n{scans}\n){_grouped(keys)}\n) as f{joins}"
+        return self._selected(rows, self.groups, {name: "uniqExact(c_seen)"})
+
+    def _scans(self, one: Measure, keys: Mapping[str, str], inner: Mapping[str, Mapping[str, str]]) -> str:
+        """The inner step over each of some tables, with what is added up of it."""
+        where = self.where(one.window)
+        return "\nunion all\n".join(
+            f"select {_listed({**keys, **sums})}\nfrom {source} as f\nwhere {where}{_grouped(keys)}"
+            for source, sums in inner.items()
+        )
+
+    def _selected(self, rows: str, groups: Mapping[str, str], measures: Mapping[str, str]) -> str:
+        """Groups and all measures of rows."""
+        nothing = {name: "null" if _of_join(one) else "0" for name, one in self.measures.items()}
+        selected = _listed({**groups, **{f"m_{name}": sql for name, sql in {**nothing, **measures}.items()}})
+        return f"select {selected}\nfrom {rows}{_grouped(groups)}"
+
+    def _inner(self, one: Measure) -> str:
+        return in_money(one.sql) if one.money and self._joined else one.sql
+
+    def _outer(self, name: str, one: Measure) -> str:
+        """What the outer step makes of a sum of the inner one, or of a column of a join."""
+        if one.via is not None:
+            column = _argument(one.sql)
+            return one.sql.replace(column, self._column(one.via, column, column))
+        return f"sumIf(s_{name}, money = {{money:String}})" if one.money and not self._joined else f"sum(s_{name})"
+
+    def _joins(self, joined: Mapping[str, Mapping[str, str]]) -> str:
+        return "".join(
             f"\nany left join (select {_listed({f'j_{via}': self._cube.joins[via].column, **columns})}"
             f" from {self._cube.joins[via].table}) as t_{via} on k_{via} = j_{via}"
-            for via, columns in self._joined.items()
+            for via, columns in joined.items()
         )
-        selected = _listed({**self.groups, **{f"m_{name}": sql for name, sql in measures.items()}})
-        return f"select {selected}\nfrom {rows} as f{joins}{_grouped(self.groups)}"
 
-    def _one_step(self) -> str:
-        """Where the fact holds all that is asked for, adding up once does."""
-        groups = {n: self._keys[n] if n == "bucket" else _text(self._keys[f"g_{n}"]) for n in self.groups}
-        selected = _listed({**groups, **{f"m_{name}": self._sums[f"s_{name}"] for name in self.measures}})
-        return f"select {selected}\nfrom {self._cube.source} as f\nwhere {self.where()}{_grouped(self.groups)}"
-
-    def where(self) -> str:
-        """Time range and filters."""
-        since = self._cube.since
+    def where(self, window: bool = False) -> str:
+        """Time range, or the activity window, and filters."""
+        since = "{since:DateTime64(6)}" if window else "{from:DateTime64(6)}"
         conditions = [f"{self._time} >= {since}", f"{self._time} < {{to:DateTime64(6)}}"]
         for name, values in self._scope.filters.items():
             if name in self._cube.dimensions:
@@ -206,7 +242,8 @@ class Statement:
     @property
     def _time(self) -> str:
         column = f"f.{self._cube.time}"
-        return f"toStartOfHour({column})" if self._by_hour else column
+        by_hour = self._scope.whole_hours and not (self._timed and self._scope.bucket_minutes < 60)
+        return f"toStartOfHour({column})" if by_hour else column
 
     def _sql(self, sql: str) -> str:
         return sql.replace("$time", self._time)
@@ -255,24 +292,18 @@ def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] 
 
 def rows_query(cube: Cube, scope: Scope, limit: int | None = ROWS, offset: int = 0) -> Query:
     """The rows behind the figures, newest first; without a limit all of them."""
-    st, source = _rows(cube, scope)
+    st = Statement(cube, scope)
     bounded = "" if limit is None else f"\nlimit {int(limit)} offset {int(offset)}"
     listed = ", ".join(f"f.{name} as {name}" for name in cube.rows)
     # the lineage decides between rows of one moment, so that pages neither repeat nor skip any
     ordered = f"order by f.{cube.time} desc, f.kafka_topic_id, f.kafka_partition, f.kafka_offset"
-    return st.query(f"select {listed}\n{source}\n{ordered}{bounded}")
+    return st.query(f"select {listed}\nfrom {cube.source} as f\nwhere {st.where()}\n{ordered}{bounded}")
 
 
 def count_query(cube: Cube, scope: Scope) -> Query:
     """How many rows `rows_query` has."""
-    st, source = _rows(cube, scope)
-    return st.query(f"select count() {source}")
-
-
-def _rows(cube: Cube, scope: Scope) -> tuple[Statement, str]:
-    """A cube's rows within the range itself, however far back its sums look."""
     st = Statement(cube, scope)
-    return st, f"from {cube.source} as f\nwhere {st.where().replace(cube.since, Cube.since)}"
+    return st.query(f"select count()\nfrom {cube.source} as f\nwhere {st.where()}")
 
 
 def values_query(cube: Cube, dimension: str, scope: Scope) -> Query:
@@ -309,6 +340,26 @@ def _dimension(cube: Cube, name: str) -> Dimension:
 def _text(sql: str) -> str:
     """An expression as text; null is the empty text."""
     return f"ifNull(toString({sql}), '')"
+
+
+def in_money(sql: str) -> str:
+    """A sum of amounts, of those in the one currency alone."""
+    amount, _, condition = sql.partition("(")[2].removesuffix(")").partition(",")
+    return f"sumIf({amount}, ({condition or 'true'}) and currency = {{money:String}})"
+
+
+def _argument(sql: str) -> str:
+    """What an aggregate is of."""
+    return sql.partition("(")[2].rstrip(")")
+
+
+def _of_join(one: Measure) -> bool:
+    """Whether it is a value of a dimension table, which is not added up."""
+    return one.via is not None and one.distinct is None
+
+
+def _written(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S.%f}"
 
 
 def _listed(columns: Mapping[str, str]) -> str:
