@@ -88,7 +88,7 @@ class Copies:
         self._number()
         for table in sorted(copied_tables()):
             self._renew_outdated(table, changes)
-        self._create(_view_files())  # over columns that the former tables may not have had
+        self._create(view_files())  # over columns that the former tables may not have had
 
     def _renew_outdated(self, table: str, changes: Sequence[Change]) -> None:
         try:
@@ -335,7 +335,7 @@ def ddl_files() -> list[Path]:
     return data_files("clickhouse/tables", "*.sql")
 
 
-def _view_files() -> list[Path]:
+def view_files() -> list[Path]:
     """The statements that make the views over them, each after those that it reads."""
     files = {path.stem: path for path in data_files("clickhouse/views", "*.sql")}
     words = {name: re.sub("--.*", "", path.read_text()) for name, path in files.items()}

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.copies.copy import view_files
 from lakehouse.dashboard.model import Model, model
 from lakehouse.dashboard.query import Scope, panel_query, rows_query, values_query
 from lakehouse.dashboard.rejections import _TOPIC_ID, reason_in_words
@@ -39,6 +40,31 @@ def test_every_sum_of_a_fact_is_kept_by_the_hour(cube: str) -> None:
     of_rows = [m.sql for m in model().cubes[cube].measures.values() if m.sql and m.via is None]
     derived = [sql for sql in of_rows if "next_contact" not in sql]
     assert [sql for sql in derived if f"{sql},\n" not in kept and f"{sql}\n" not in kept] == []
+
+
+@pytest.mark.parametrize("cube", ["calls", "sms"])
+@pytest.mark.parametrize("kept", ["by_cell", "by_device"])
+def test_every_sum_but_those_of_money_is_kept_for_cells_and_handsets(cube: str, kept: str) -> None:
+    table = data_file("clickhouse/tables", f"{FACTS[cube]}.sql").read_text()
+    held = table.partition(f"projection {kept}")[2].partition("group by")[0]
+    sums = [m.sql for m in model().cubes[cube].measures.values() if m.sql and m.via is None and not m.money]
+    assert [sql for sql in sums if f"{sql},\n" not in held and f"{sql}\n" not in held] == []
+
+
+def test_a_view_is_made_after_those_that_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    views = tmp_path / "clickhouse/views"
+    views.mkdir(parents=True)
+    (views / "a.sql").write_text("create or replace view gold.a as select * from gold.z -- gold.a is all of gold.z")
+    (views / "z.sql").write_text("-- What gold.a is of.\ncreate or replace view gold.z as select 1 as n")
+    monkeypatch.setenv("LAKEHOUSE_EXTENSIONS", f'["{tmp_path}"]')
+    settings.cache_clear()
+    try:
+        names = [path.stem for path in view_files()]
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+    assert names.index("z") < names.index("a")
+    assert names.index("activity_calls") < names.index("activity") < names.index("usage")
 
 
 def test_every_figure_says_what_it_means_and_where_that_comes_from() -> None:
