@@ -63,7 +63,7 @@ class OneStep(Statement):
         if one.distinct is not None:
             return f"uniqExact({self._cube.dimensions['subscriber'].sql})"
         if one.money:
-            return in_money(one.sql)
+            return in_money(one.sql) or ""
         return self._outer(name, one) if one.via is not None else one.sql
 
 

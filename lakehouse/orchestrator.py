@@ -37,6 +37,7 @@ log = logging.getLogger("lakehouse.orchestrator")
 _LOOK_S = 0.5  # between two looks at the catalog; a look costs 20 ms
 _TIDY_S = 60.0
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 15.0
+_RENEWED_AGAIN_S = 60.0  # copies that could not be made anew are tried again
 
 
 @dataclass
@@ -72,6 +73,7 @@ class Orchestrator:
         self._upkeep = Upkeep(self._engine, lambda table: contents(catalog, table).files)
         self._catalog = catalog
         self._ready = False
+        self._renewed, self._renewed_s = False, -_RENEWED_AGAIN_S
         self._tidied_s = 0.0
         self._inspected_s = time.monotonic()
         self._failed_s = -_LONGEST_PAUSE_S
@@ -96,8 +98,10 @@ class Orchestrator:
                 self._engine.end_leftovers()  # a process killed in its upkeep left some without an unfinished build
                 self._builder.create_tables()
                 self.copies.create_tables()
-                self.copies.renew([_change(b) for b in self._complete()])
                 self._ready = True
+            if not self._renewed and time.monotonic() - self._renewed_s > _RENEWED_AGAIN_S:
+                self._renewed = self.copies.renew([_change(b) for b in self._complete()])
+                self._renewed_s = time.monotonic()
             build = self._builder.build(on_table, only, full, patient)
             done = Run(build, self._copy(build, on_copy))
             if build is not None and time.monotonic() - self._tidied_s > _TIDY_S:

@@ -63,7 +63,7 @@ class Copies:
         self._server = server
         self._states = states
         self._lake = catalog_database
-        self._numbers = Numbers(server, catalog_database)
+        self._numbers = Numbers(server, catalog_database, _QUERY_ID + "user_numbers")
         self._numbered = False
 
     def create_tables(self) -> None:
@@ -74,23 +74,25 @@ class Copies:
         """
         self._create([*number_files(), *ddl_files()])
 
-    def renew(self, changes: Sequence[Change]) -> None:
+    def renew(self, changes: Sequence[Change]) -> bool:
         """Make copies anew whose files changed, as of the builds that they hold, and the views. Nobody may copy meanwhile.
 
         One that can't be made anew stays as it is, and is copied to as before, until the next call.
 
         Args:
             changes: all complete builds in order.
+        Returns:
+            whether everything is as its file says.
         Raises:
             Retry: ClickHouse does not answer.
         """
         self._end_leftovers()
         self._number()
-        for table in sorted(copied_tables()):
-            self._renew_outdated(table, changes)
-        self._create(view_files())  # over columns that the former tables may not have had
+        renewed = [self._is_renewed(table, changes) for table in sorted(copied_tables())]
+        # views over columns that the former tables may not have had
+        return self._create(view_files()) and all(renewed) and self._numbered
 
-    def _renew_outdated(self, table: str, changes: Sequence[Change]) -> None:
+    def _is_renewed(self, table: str, changes: Sequence[Change]) -> bool:
         try:
             self._make_beside(table)
             shape = shape_of(self._server, table + _BESIDE)
@@ -104,6 +106,8 @@ class Copies:
             log.error("%s: its file changed, and the copy could not be made anew: %s", table, error)
             with suppress(LakehouseError):
                 self._drop_beside(table)
+            return False
+        return True
 
     def _renew(self, table: str, held: Sequence[Change]) -> None:
         if not held:
@@ -111,16 +115,19 @@ class Copies:
         elif table == TABLE:
             self._copy_rejected(held, whole=True)
         else:
-            self._whole(table, held[-1].build_id)
+            self._whole(table, held[-1].build_id, all_of_it=False)
 
-    def _create(self, files: Sequence[Path]) -> None:
+    def _create(self, files: Sequence[Path]) -> bool:
+        created = True
         for path in files:
             try:
                 self._server.run(path.read_text())
             except Retry:
                 raise
             except LakehouseError as error:
+                created = False
                 log.error("%s: %s", path.name, error)
+        return created
 
     def copied_build(self) -> int:
         """The newest build of which all copies are there; 0 if none."""
@@ -161,8 +168,7 @@ class Copies:
                     done.append(copied)
                     progress(copied)
 
-        if not self._numbered or self._recorded(NUMBERED)[1] != self._snapshot(NUMBERED):
-            self._number()
+        self._number()
         each(dimensions, lambda table: self._copy_dimension(table, newest))
         each(facts, lambda table: self._copy_fact(table, changes))
         each([TABLE], lambda table: self._copy_rejected(changes))
@@ -182,12 +188,14 @@ class Copies:
 
     def _number(self) -> None:
         """Give new subscribers their numbers, before rows that name them are copied; rows are refused until they have one."""
-        self._numbered = False
+        first, self._numbered = not self._numbered, False
         try:
-            if self._numbers.lost() and any(self.recorded_build(table) for table in self._numbers.used_by()):
-                log.warning("gold.user_numbers is gone: all copies are made anew")
+            if first and not self._numbers.restored(table for table in copied_tables() if self.recorded_build(table)):
+                log.warning("the numbers of subscribers are gone: all copies are made anew")
                 self._server.run("truncate table gold.copies")
-            self._numbers.give(_QUERY_ID + "user_numbers")
+            if first or self._recorded(NUMBERED)[1] != self._snapshot(NUMBERED):
+                self._numbers.give()
+            self._numbers.bring()
             self._numbered = True
         except Retry:
             raise
@@ -254,12 +262,16 @@ class Copies:
         self._record(TABLE, newest.build_id, 0, rows)
         return Copied(TABLE, rows)
 
-    def _whole(self, table: str, build_id: int) -> Copied:
-        """Build the table anew beside the old one, by its file, and exchange them."""
+    def _whole(self, table: str, build_id: int, all_of_it: bool = True) -> Copied:
+        """Build the table anew beside the old one, by its file, and exchange them.
+
+        Args:
+            all_of_it: gold holds nothing beyond the build; else its snapshot must not count as copied.
+        """
         self._make_beside(table)
         of_builds = any(name == "build_id" for name, _ in columns_of(self._server, table + _BESIDE))
         rows = self._insert(table + _BESIDE, table + _BESIDE, f"where build_id <= {build_id}" if of_builds else "")
-        return self._exchange(table, build_id, rows, self._snapshot(table))
+        return self._exchange(table, build_id, rows, self._snapshot(table) if all_of_it else 0)
 
     def _make_beside(self, table: str) -> None:
         self._drop_beside(table)
@@ -337,8 +349,13 @@ def ddl_files() -> list[Path]:
 
 def view_files() -> list[Path]:
     """The statements that make the views over them, each after those that it reads."""
-    files = {path.stem: path for path in data_files("clickhouse/views", "*.sql")}
-    words = {name: re.sub("--.*", "", path.read_text()) for name, path in files.items()}
+    files: dict[str, Path] = {}
+    words: dict[str, str] = {}
+    for path in data_files("clickhouse/views", "*.sql"):
+        text = re.sub("--.*", "", path.read_text())
+        made = re.search(r"\bview\s+(?:if\s+not\s+exists\s+)?gold\.(\w+)", text, re.IGNORECASE)
+        name = made[1] if made else path.name
+        files[name], words[name] = path, text
     read = {name: set(re.findall(r"\bgold\.(\w+)", text)) & (files.keys() - {name}) for name, text in words.items()}
     try:
         return [files[name] for name in TopologicalSorter(read).static_order()]

@@ -10,6 +10,7 @@ answers the inner step from the projections of the facts. Sums and different val
 they are asked for apart, and brought together in the end.
 """
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -106,6 +107,7 @@ class Statement:
             "since": _written(scope.end - timedelta(days=scope.window_days)),
             "to": _written(scope.end),
             "tz": scope.zone,
+            "window": scope.window_days,
             "money": scope.money,
         }
         self._timed = False
@@ -161,7 +163,7 @@ class Statement:
         if first.distinct is not None:
             return self._different(name, first)
         keys, added = dict(self._keys), {name: one for name, one in lot.items() if not _of_join(one)}
-        if any(one.money for one in lot.values()) and not self._joined:  # as the projections keep amounts
+        if any(one.money and self._inner(one) == one.sql for one in lot.values()):  # as the projections keep amounts
             keys["money"] = "currency"
         sources = list(dict.fromkeys(source for one in lot.values() for source in self._cube.sources(one)))
         if len(sources) == 1 and keys == self._keys and not self._joined:
@@ -175,7 +177,8 @@ class Statement:
             for source in sources
         }
         rows = f"(\n{self._scans(first, keys, sums)}\n) as f{self._joins(self._joined)}"
-        return self._selected(rows, self.groups, {name: self._outer(name, one) for name, one in lot.items()})
+        money = "money" in keys
+        return self._selected(rows, self.groups, {name: self._outer(name, one, money) for name, one in lot.items()})
 
     def _different(self, name: str, one: Measure) -> str:
         """How many different values, by groups: those of the keys that were seen, which facts keep by the hour as bitmaps."""
@@ -203,14 +206,14 @@ class Statement:
         return f"select {selected}\nfrom {rows}{_grouped(groups)}"
 
     def _inner(self, one: Measure) -> str:
-        return in_money(one.sql) if one.money and self._joined else one.sql
+        return in_money(one.sql) or one.sql if one.money and self._joined else one.sql
 
-    def _outer(self, name: str, one: Measure) -> str:
-        """What the outer step makes of a sum of the inner one, or of a column of a join."""
+    def _outer(self, name: str, one: Measure, money: bool = False) -> str:
+        """What the outer step makes of a sum of the inner one, which may be grouped by currency, or of a column of a join."""
         if one.via is not None:
             column = _argument(one.sql)
             return one.sql.replace(column, self._column(one.via, column, column))
-        return f"sumIf(s_{name}, money = {{money:String}})" if one.money and not self._joined else f"sum(s_{name})"
+        return f"sumIf(s_{name}, money = {{money:String}})" if one.money and money else f"sum(s_{name})"
 
     def _joins(self, joined: Mapping[str, Mapping[str, str]]) -> str:
         return "".join(
@@ -342,10 +345,10 @@ def _text(sql: str) -> str:
     return f"ifNull(toString({sql}), '')"
 
 
-def in_money(sql: str) -> str:
-    """A sum of amounts, of those in the one currency alone."""
-    amount, _, condition = sql.partition("(")[2].removesuffix(")").partition(",")
-    return f"sumIf({amount}, ({condition or 'true'}) and currency = {{money:String}})"
+def in_money(sql: str) -> str | None:
+    """A sum of a column of amounts, of those in the one currency alone; None for other sums."""
+    found = re.fullmatch(r"sum(?:If)?\((\w+)(?:, *([^()]+))?\)", sql)
+    return found and f"sumIf({found[1]}, ({found[2] or 'true'}) and currency = {{money:String}})"
 
 
 def _argument(sql: str) -> str:

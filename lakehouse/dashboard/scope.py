@@ -81,7 +81,7 @@ def _instant(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except (ValueError, OverflowError, OSError):
         raise UsageError(f"{text!r} is no time; use seconds since 1970 or ISO 8601") from None
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _window(text: str) -> int:

@@ -16,6 +16,8 @@ class FakeServer:
         self.told: list[str] = []
 
     def query(self, sql: str, **values: str) -> list[Any]:
+        if "user_lookup" in sql or "user_numbers" in sql:
+            return [[1, 1, 0]]
         if "from gold.copies" in sql:
             known = self._holds and values["table"] == "fact_calls"
             return [[self._holds, 1]] if known else []

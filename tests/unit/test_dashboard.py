@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakehouse.copies.copy import view_files
 from lakehouse.dashboard.model import Model, model
-from lakehouse.dashboard.query import Scope, panel_query, rows_query, values_query
+from lakehouse.dashboard.query import Scope, in_money, panel_query, rows_query, values_query
 from lakehouse.dashboard.rejections import _TOPIC_ID, reason_in_words
 from lakehouse.dashboard.scope import scope_of
 from lakehouse.dashboard.subscribers import normalised
@@ -54,8 +54,8 @@ def test_every_sum_but_those_of_money_is_kept_for_cells_and_handsets(cube: str, 
 def test_a_view_is_made_after_those_that_it_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     views = tmp_path / "clickhouse/views"
     views.mkdir(parents=True)
-    (views / "a.sql").write_text("create or replace view gold.a as select * from gold.z -- gold.a is all of gold.z")
-    (views / "z.sql").write_text("-- What gold.a is of.\ncreate or replace view gold.z as select 1 as n")
+    (views / "own_1.sql").write_text("create or replace view gold.a as select * from gold.z -- gold.a is all of gold.z")
+    (views / "own_2.sql").write_text("-- What gold.a is of.\ncreate or replace view gold.z as select 1 as n")
     monkeypatch.setenv("LAKEHOUSE_EXTENSIONS", f'["{tmp_path}"]')
     settings.cache_clear()
     try:
@@ -63,7 +63,7 @@ def test_a_view_is_made_after_those_that_it_reads(tmp_path: Path, monkeypatch: p
     finally:
         monkeypatch.undo()
         settings.cache_clear()
-    assert names.index("z") < names.index("a")
+    assert names.index("own_2") < names.index("own_1")
     assert names.index("activity_calls") < names.index("activity") < names.index("usage")
 
 
@@ -183,6 +183,26 @@ def test_an_address_names_range_filters_and_window() -> None:
     assert (found.start, found.end) == (START, datetime(2026, 11, 21, tzinfo=UTC))
     assert found.filters == {"city": ("Cairo", "")}
     assert found.window_days == 7
+
+
+def test_a_time_with_an_offset_is_the_moment_that_it_names() -> None:
+    found = scope([("from", "2026-11-20T02:00:00+02:00"), ("to", "2026-11-21T05:30:00+05:30")])
+    assert (found.start, found.end) == (START, datetime(2026, 11, 21, tzinfo=UTC))
+    assert found.start.tzinfo == UTC
+
+
+@pytest.mark.parametrize(
+    ("sql", "meant"),
+    [
+        ("sum(amount)", "sumIf(amount, (true) and currency = {money:String})"),
+        ("sumIf(amount, status = 'x')", "sumIf(amount, (status = 'x') and currency = {money:String})"),
+        ("sum(round(amount, 2))", None),
+        ("sum(amount) / sum(other)", None),
+        ("sumIf(a, x) / sumIf(b, y)", None),
+    ],
+)
+def test_only_a_plain_sum_is_made_one_of_a_currency(sql: str, meant: str | None) -> None:
+    assert in_money(sql) == meant
 
 
 def test_one_chosen_currency_is_the_one_that_amounts_are_added_in() -> None:
