@@ -102,7 +102,10 @@ def test_a_row_that_only_the_copy_lacks_is_named(told: Any, clickhouse: Any, tab
 
 @pytest.mark.parametrize(
     ("table", "source", "change"),
-    [("fact_support", "support", "user_sk = 7"), ("dim_agent", "agents", "agent_id = concat(agent_id, '?')")],
+    [
+        ("fact_support", "support", "customer_phone = '+20'"),
+        ("dim_agent", "agents", "agent_id = concat(agent_id, '?')"),
+    ],
 )
 def test_a_copy_with_other_values_is_told(told: Any, table: str, source: str, change: str) -> None:
     """As a copy would be that missed what moved in a history: the rows are all there, and are of somebody else."""
@@ -113,8 +116,8 @@ def test_a_copy_with_other_values_is_told(told: Any, table: str, source: str, ch
     [(key,)] = owner.query(columns, table=table)
     first = f"where {key} = (select min({key}) from gold.{table})"
     owner.run(f"create table gold.kept clone as gold.{table}")
-    owner.run(f"alter table gold.{table} update {change} {first} settings mutations_sync = 1")
     try:
+        owner.run(f"alter table gold.{table} update {change} {first} settings mutations_sync = 1")
         tables = told(source, code=1)
     finally:
         owner.run(f"exchange tables gold.{table} and gold.kept")
