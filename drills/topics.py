@@ -26,9 +26,7 @@ def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
     restarts = field.restarts()
     count = 3_000 if short else 1_000_000
     sent, content = dict.fromkeys(contracts(), 0), dict.fromkeys(contracts(), 0)
-    producer = Producer(
-        {"bootstrap.servers": settings().kafka_bootstrap, "linger.ms": 20, "enable.idempotence": True, "log_level": 0}
-    )
+    producer = Producer(_client() | {"linger.ms": 20, "enable.idempotence": True})
     seeds = _seeds()
     for number in range(count):
         source = rng.choice(list(sent))
@@ -66,6 +64,11 @@ def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
     if (now := field.restarts()) != restarts:
         raise DrillFailed(f"something was started again: {now} after {restarts}")
     field.verify()
+
+
+def _client() -> dict[str, Any]:
+    """Settings of a client that says nothing when its Kafka ends."""
+    return {"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0}
 
 
 def _digest(key: bytes | None, value: bytes | None) -> int:
@@ -143,10 +146,7 @@ def topics(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
 def _made_again(field: Field, source: str, outcome: Outcome) -> None:
     """The new topic grows past the old offsets at once: the moment at which it could be taken for the old one."""
     before = field.account(420)["sources"][source]
-    admin, name = (
-        AdminClient({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0}),
-        settings().topic(source),
-    )
+    admin, name = AdminClient(_client()), settings().topic(source)
     admin.delete_topics([name])[name].result()
     field.until(lambda: not Topics(settings()).partitions([name]), f"{name} deleted", 30)
     Topics(settings()).ensure([name])
@@ -182,7 +182,7 @@ def _overtaken(field: Field, source: str, rng: random.Random, outcome: Outcome) 
             0,
         )
         place.offset = stands + (ends.end - stands) // 2
-        admin = AdminClient({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0})
+        admin = AdminClient(_client())
         next(iter(admin.delete_records([place]).values())).result()
         outcome.count("partition overtaken by retention")
         time.sleep(9)  # their sessions have ended: each is a zombie now

@@ -27,7 +27,7 @@ def kill(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> Non
     with Watch() as watch:
         for _ in range(0 if short else 8):
             calm.append(stood_still()[0])
-        for _ in range(1 if short else 30):
+        for _ in range(2 if short else 30):
             time.sleep(rng.uniform(1, 6))
             field.kill(rng.choice(field.workers()))
             outcome.count("killed at random")

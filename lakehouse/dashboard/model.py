@@ -248,10 +248,8 @@ def _cube(path: Path) -> Cube:
         for n, one in raw.get("measures", {}).items()
     }
     parts = {n: _part(one, f"{path.name}, part {n}") for n, one in raw.get("parts", {}).items()}
+    _require(not parts or not all(part.aside for part in parts.values()), f"{path.name}: all of its parts are aside")
     for measure, one in measures.items():
-        _require(
-            not parts or not all(part.aside for part in parts.values()), f"{path.name}: all of its parts are aside"
-        )
         _require(one.distinct is None or one.via is not None, f"{path.name}, measure {measure}: distinct needs via")
         for part in one.of:
             _known(part, parts, f"{path.name}, measure {measure}: a part")

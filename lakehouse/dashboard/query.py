@@ -110,7 +110,6 @@ class Statement:
             "window": scope.window_days,
             "money": scope.money,
         }
-        self._timed = False
         self._keys: dict[str, str] = {}  # inner groups: name -> expression
         self._joined: dict[str, dict[str, str]] = {}
         self.groups: dict[str, str] = {}  # outer groups
@@ -118,10 +117,9 @@ class Statement:
 
     def by_time(self) -> None:
         """Group by the bucket's start in the operator's zone: whole days are days there."""
-        self._timed = True
+        self.groups["bucket"] = "bucket"  # first: how wide a bucket is decides whether time is cut to the hour
         start = f"toStartOfInterval({self._time}, {_interval(self._scope)}, {{tz:String}})"
         self._keys["bucket"] = f"toDateTime({start}, {{tz:String}})"
-        self.groups["bucket"] = "bucket"
 
     def by(self, name: str) -> None:
         """Group by a dimension, as text; null is the empty text."""
@@ -245,7 +243,7 @@ class Statement:
     @property
     def _time(self) -> str:
         column = f"f.{self._cube.time}"
-        by_hour = self._scope.whole_hours and not (self._timed and self._scope.bucket_minutes < 60)
+        by_hour = self._scope.whole_hours and not ("bucket" in self.groups and self._scope.bucket_minutes < 60)
         return f"toStartOfHour({column})" if by_hour else column
 
     def _sql(self, sql: str) -> str:

@@ -44,11 +44,11 @@ def record(number: str, plan: str, since: str) -> str:
 
 
 @pytest.fixture
-def told(lakehouse: Any, settled: Any, tmp_path: Path) -> Callable[..., None]:
-    """Publish user records and wait until gold has them: the audit follows records as far as silver only."""
+def told(lakehouse: Any, settled: Any, tmp_path: Path) -> Callable[[str], None]:
+    """Publish one user record and wait until gold has it: the audit follows records as far as silver only."""
 
-    def tell(*lines: str) -> None:
-        (tmp_path / "user.ndjson").write_text("\n".join(lines))
+    def tell(line: str) -> None:
+        (tmp_path / "user.ndjson").write_text(line)
         lakehouse("reference", "users", str(tmp_path / "user.ndjson"))
         settled()
         lakehouse("build")
@@ -69,19 +69,20 @@ def plans(query: Query, number: str) -> dict[int, str | None]:
 def test_facts_follow_records_that_come_late(
     lakehouse: Any, settled: Any, told: Any, trino: Query, clickhouse: Query, number: str, tmp_path: Path
 ) -> None:
+    told(record(number, "Prepaid", "2026-01-01"))
     file = tmp_path / "payments.ndjson"
     file.write_text("\n".join(payment(number, month) for month in (2, 3, 4, 5)))
     lakehouse("publish", "payment", str(file))
-    told(record(number, "Prepaid", "2026-01-01"))
+    settled()
     assert plans(trino, number) == plans(clickhouse, number) == {2: "Prepaid", 3: "Prepaid", 4: "Prepaid", 5: "Prepaid"}
 
     told(record(number, "Gold", "2026-04-01"))  # opens a version in the past
     assert plans(trino, number) == plans(clickhouse, number) == {2: "Prepaid", 3: "Prepaid", 4: "Gold", 5: "Gold"}
 
-    # moves its beginning: the version has another key now; and opens one behind it
-    told(record(number, "Gold", "2026-03-01"), record(number, "Silver", "2026-05-01"))
-    assert plans(trino, number) == plans(clickhouse, number) == {2: "Prepaid", 3: "Gold", 4: "Gold", 5: "Silver"}
+    told(record(number, "Gold", "2026-03-01"))  # moves its beginning: the version has another key now
+    assert plans(trino, number) == plans(clickhouse, number) == {2: "Prepaid", 3: "Gold", 4: "Gold", 5: "Gold"}
 
+    told(record(number, "Silver", "2026-05-01"))
     told(record(number, "Gold", "2026-05-01"))  # a correction makes two versions one
     assert plans(trino, number) == plans(clickhouse, number) == {2: "Prepaid", 3: "Gold", 4: "Gold", 5: "Gold"}
 

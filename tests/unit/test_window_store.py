@@ -289,7 +289,7 @@ def test_files_do_not_pile_up(tmp_path: Path) -> None:
     silver = MemoryTable()
     one = line(silver, windows=tmp_path)
     one.assign({P0: 0})
-    for offset in range(60):
+    for offset in range(200):
         one.add(raw({offset: call(offset)}))
         one.flush(SOON)
     assert len(list(tmp_path.glob("*/*"))) < 12
