@@ -19,10 +19,10 @@ import orjson
 from bench import report
 from bench.browser import chromium, wait_until
 from lakehouse.copies.server import Server
-from lakehouse.dashboard.model import Measure, Model, Panel, model
+from lakehouse.dashboard.model import Dimension, Measure, Model, Panel, model
 from lakehouse.dashboard.panels import Panels
-from lakehouse.dashboard.query import Query, Scope, Statement, in_money, panel_query
-from lakehouse.dashboard.scope import scope_of
+from lakehouse.dashboard.query import Query, Statement, in_money, is_of_join, outer, panel_query
+from lakehouse.dashboard.scope import Scope, scope_of
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
 
@@ -54,9 +54,10 @@ class OneStep(Statement):
 
     def _figures(self, lot: Mapping[str, Measure]) -> str:
         """As an analyst writes it."""
-        named = "".join(f", {sql} as {name}" for name, sql in self._keys.items())
-        where = self.where(next(iter(lot.values())).window)
-        rows = f"(select f.*{named} from {self._cube.source} as f where {where}) as f{self._joins(self._joined)}"
+        first = next(iter(lot.values()))
+        keys, joined = self._ways(first, filter(is_of_join, lot.values()))
+        named = "".join(f", {sql} as {name}" for name, sql in keys.items())
+        rows = f"(select f.*{named} from {self._cube.source} as f where {self.where(first.window)}) as f{self._joins(joined)}"
         return self._selected(rows, self.groups, {name: self._measured(name, one) for name, one in lot.items()})
 
     def _measured(self, name: str, one: Measure) -> str:
@@ -64,7 +65,10 @@ class OneStep(Statement):
             return f"uniqExact({self._cube.dimensions['subscriber'].sql})"
         if one.money:
             return in_money(one.sql) or ""
-        return self._outer(name, one) if one.via is not None else one.sql
+        return outer(name, one, money=False) if one.via is not None else one.sql
+
+    def _keeps(self, dimension: Dimension, one: Measure) -> bool:
+        return False
 
 
 def naive_query(known: Model, panel: Panel, scope: Scope) -> Query:

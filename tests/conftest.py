@@ -1,6 +1,5 @@
 """One shared stack a test session, of real servers, on free ports (or with --reuse the one that runs), and ways to ask it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from dotenv import dotenv_values
 
 from bench.servers import wait_until_up
 from drills.field import hooked
+from lakehouse.cli.pipeline import wait_for_account
 from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError
 from lakehouse.gold.engine import Engine
@@ -103,14 +103,13 @@ def lakehouse(stack: dict[str, str]) -> Run:
 
 
 @pytest.fixture(scope="session")
-def settled(lakehouse: Run) -> Callable[[], dict[str, Any]]:
+def settled(stack: dict[str, str]) -> Callable[[], dict[str, Any]]:
     """Wait until nothing is in flight; gives the audit, which must balance."""
 
     def wait() -> dict[str, Any]:
-        account: dict[str, Any] = json.loads(lakehouse("audit", "--wait", "300", "--json").stdout)
-        assert account["balanced"]
-        assert account["complete"]
-        return account
+        account = wait_for_account(300.0)
+        assert account.exit_code == 0, account.as_json()
+        return account.as_json()
 
     return wait
 

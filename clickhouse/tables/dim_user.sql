@@ -19,7 +19,7 @@ create table if not exists gold.dim_user
     is_deleted Bool comment 'whether the version is a deletion',
     effective_from Nullable(DateTime64(6, 'UTC')) comment 'from when the first record holds',
     updated_at Nullable(DateTime64(6, 'UTC')) comment 'greatest Kafka time of the records',
-    number UInt32 materialized joinGetOrNull('gold.user_lookup', 'number', user_sk) comment 'number of the version in gold.user_numbers, which facts hold as user_no'
+    number UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', user_sk) comment 'number of the version in gold.user_versions, which facts hold as user_no'
 )
 engine = MergeTree order by user_sk
 comment 'Subscribers, one row a version (copy of iceberg gold.dim_user)'

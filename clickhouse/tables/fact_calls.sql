@@ -35,7 +35,9 @@ create table if not exists gold.fact_calls
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    user_no UInt32 materialized joinGetOrNull('gold.user_lookup', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_numbers, for bitmaps',
+    user_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_versions, for bitmaps',
+    user_plan LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'plan_type', from_user_sk) comment 'plan_type of from_user_sk: the plan at the time',
+    user_city LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'city', from_user_sk) comment 'city of from_user_sk: the home city',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/calls.yaml, word for word.
     projection by_hour (
         select
@@ -57,6 +59,28 @@ create table if not exists gold.fact_calls
             sum(packet_loss_percent),
             count(packet_loss_percent)
         group by toStartOfHour(event_time), status, call_type, currency
+    ),
+    -- Plans and home cities.
+    projection by_plan (
+        select
+            toStartOfHour(event_time), user_plan, user_city, currency,
+            count(),
+            countIf(status in ('completed', 'in-progress')),
+            countIf(status = 'completed'),
+            countIf(status in ('completed', 'in-progress', 'busy', 'no-answer')),
+            countIf(status = 'failed'),
+            countIf(status = 'failed' and call_duration_seconds > 0),
+            countIf(status in ('completed', 'in-progress') or (status = 'failed' and call_duration_seconds > 0)),
+            sumIf(call_duration_seconds, status = 'completed'),
+            sum(call_duration_seconds),
+            sum(amount),
+            sum(mos_score),
+            count(mos_score),
+            sum(jitter_ms),
+            count(jitter_ms),
+            sum(packet_loss_percent),
+            count(packet_loss_percent)
+        group by toStartOfHour(event_time), user_plan, user_city, currency
     ),
     -- Different subscribers, as bitmaps.
     projection by_user (

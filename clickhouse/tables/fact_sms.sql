@@ -32,7 +32,9 @@ create table if not exists gold.fact_sms
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    user_no UInt32 materialized joinGetOrNull('gold.user_lookup', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_numbers, for bitmaps',
+    user_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_versions, for bitmaps',
+    user_plan LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'plan_type', from_user_sk) comment 'plan_type of from_user_sk: the plan at the time',
+    user_city LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'city', from_user_sk) comment 'city of from_user_sk: the home city',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/sms.yaml, word for word.
     projection by_hour (
         select
@@ -48,6 +50,22 @@ create table if not exists gold.fact_sms
             count(signal_strength_dbm),
             sum(amount)
         group by toStartOfHour(event_time), status, currency
+    ),
+    -- Plans and home cities.
+    projection by_plan (
+        select
+            toStartOfHour(event_time), user_plan, user_city, currency,
+            count(),
+            countIf(status = 'delivered'),
+            countIf(status = 'failed'),
+            sum(latency_ms),
+            count(latency_ms),
+            sum(jitter_ms),
+            count(jitter_ms),
+            sum(signal_strength_dbm),
+            count(signal_strength_dbm),
+            sum(amount)
+        group by toStartOfHour(event_time), user_plan, user_city, currency
     ),
     -- Different subscribers, as bitmaps.
     projection by_user (

@@ -25,7 +25,9 @@ create table if not exists gold.fact_support
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    user_no UInt32 materialized joinGetOrNull('gold.user_lookup', 'number', user_sk) comment 'number of user_sk in gold.user_numbers, for bitmaps',
+    user_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', user_sk) comment 'number of user_sk in gold.user_versions, for bitmaps',
+    user_plan LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'plan_type', user_sk) comment 'plan_type of user_sk: the plan at the time',
+    user_city LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'city', user_sk) comment 'city of user_sk: the home city',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/support.yaml, word for word.
     projection by_hour (
         select
@@ -40,6 +42,21 @@ create table if not exists gold.fact_support
             countIf(escalated),
             count(escalated)
         group by toStartOfHour(event_time), channel, reason
+    ),
+    -- Plans and home cities.
+    projection by_plan (
+        select
+            toStartOfHour(event_time), user_plan, user_city,
+            count(),
+            countIf(first_call_resolution),
+            count(first_call_resolution),
+            sum(wait_time_seconds),
+            sum(resolution_time_seconds),
+            sum(satisfaction_score),
+            count(satisfaction_score),
+            countIf(escalated),
+            count(escalated)
+        group by toStartOfHour(event_time), user_plan, user_city
     ),
     -- Different subscribers, as bitmaps.
     projection by_user (

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lakehouse.gold.builds import TableResult
     from lakehouse.gold.inspection import Result
 
-_POLL_S = 1.0
+_POLL_S = 0.5
 # An account that did not balance may balance soon, but is dear to draw up.
 _DEAR_POLL_S = 5.0
 

@@ -120,9 +120,8 @@ def _report(result: dict[str, Any], interrupted: bool, as_json: bool, notes: lis
     else:
         rate = result["published"] / result["seconds"] if result["seconds"] else 0
         verb = "stopped after" if interrupted else "published"
-        click.echo(
-            f"{verb} {result['published']:,} messages to {result['topic']} in {result['seconds']:.1f} s ({rate:,.0f}/s)"
-        )
+        count = f"{result['published']:,} message{'' if result['published'] == 1 else 's'}"
+        click.echo(f"{verb} {count} to {result['topic']} in {result['seconds']:.1f} s ({rate:,.0f}/s)")
     if interrupted:
         sys.exit(INTERRUPTED)
 

@@ -172,6 +172,7 @@ class Copies:
         each(dimensions, lambda table: self._copy_dimension(table, newest))
         each(facts, lambda table: self._copy_fact(table, changes))
         each([TABLE], lambda table: self._copy_rejected(changes))
+        self._numbers.follow(sorted({*facts} - {copied.table for copied in done if copied.error}))
         if not any(copied.error for copied in done):
             self._record(ALL, newest, 0, 0)
         return done
@@ -190,9 +191,8 @@ class Copies:
         """Give new subscribers their numbers, before rows that name them are copied; rows are refused until they have one."""
         first, self._numbered = not self._numbered, False
         try:
-            if first and not self._numbers.restored(table for table in copied_tables() if self.recorded_build(table)):
-                log.warning("the numbers of subscribers are gone: all copies are made anew")
-                self._server.run("truncate table gold.copies")
+            if first:
+                self._restore_numbers()
             if first or self._recorded(NUMBERED)[1] != self._snapshot(NUMBERED):
                 self._numbers.give()
             self._numbers.bring()
@@ -202,21 +202,30 @@ class Copies:
         except LakehouseError as error:
             log.error("subscribers could not be numbered: %s", error)
 
+    def _restore_numbers(self) -> None:
+        self._numbers.create_tables()
+        if self._numbers.are_lost(table for table in copied_tables() if self.recorded_build(table)):
+            log.warning("numbers of subscribers are gone: all copies are made anew")
+            self._server.run("truncate table gold.copies")  # first: it must not be forgotten
+        self._numbers.restore()
+
     def _copy_fact(self, table: str, changes: Sequence[Change]) -> Copied | None:
         newest = changes[-1].build_id
         recorded, copied = self._recorded(table)
+        if recorded:
+            self._numbers.correct(table)
         if recorded >= newest:
             return None
         later = [change for change in changes if change.build_id > recorded]
         # builds have numbers without gaps: where the record begins later, it does not tell what moved before
-        forgotten = recorded and len(later) < newest - recorded
-        if forgotten or any(table in change.replaced for change in later):
+        forgotten = len(later) < newest - recorded
+        if not recorded or forgotten or any(table in change.replaced for change in later):
             return self._whole(table, newest)
         days = sorted({day for change in later for day in change.days.get(table, ())})
-        if recorded and days:
+        if days:
             return self._days_beside(table, recorded, newest, days)
         snapshot = self._snapshot(table)
-        if recorded and copied == snapshot:
+        if copied == snapshot:
             self._record(table, newest, snapshot, 0)
             return None
         self._forget_beyond(table, recorded)
@@ -304,6 +313,10 @@ class Copies:
 
     def _end_leftovers(self) -> None:
         self._server.run(f"kill query where startsWith(query_id, '{_QUERY_ID}') sync")
+        # one that lives on after ClickHouse was killed waits for the look-up, and others for it
+        self._server.run(
+            "kill mutation where not is_done and database = 'gold' and position(command, 'gold.user_attributes') > 0 sync"
+        )
 
     def _snapshot(self, table: str) -> int:
         return self._states.state(f"gold.{table}").snapshot_id or 0

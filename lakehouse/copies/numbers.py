@@ -1,47 +1,73 @@
-"""A number for each version of a subscriber, given once and for good, so that sets of them are small bitmaps (`groupBitmap`).
+"""What facts hold of subscribers: a number for each version, given once and for good, so that sets of them are small bitmaps
+(`groupBitmap`), and the attributes by which sums are kept by the hour, which may change under the same key.
 
-`gold.user_numbers` is the record; numbers without gaps are what makes bitmaps small. `gold.user_lookup` has the same in memory,
-where rows that are copied find it with `joinGet`. A row whose version is not there is refused.
+`gold.user_versions` is the record; numbers without gaps are what makes bitmaps small. `gold.user_attributes` has what counts of
+it in memory, where rows that are copied find it with `joinGet`. A row whose version is not there is refused. Each change of the
+record is a turn; `gold.user_turns` says up to which one a copy's rows follow it. Rows of versions that changed since are
+corrected where they are, before anything else is done to a copy.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from lakehouse.copies.columns import expression
+from lakehouse.copies.columns import columns_of, expression
 from lakehouse.copies.server import Server
 from lakehouse.paths import data_files
 
 NUMBERED = "dim_user"
+_RECORD = ("user_sk", "number", "turn")
 _RESTORE = """
-insert into gold.user_numbers (user_sk, number)
-select user_sk, number from gold.dim_user where user_sk not in (select user_sk from gold.user_numbers)
+insert into gold.user_versions (user_sk, number, {names}, turn)
+select user_sk, number, {names}, {turn} from gold.dim_user where user_sk not in (select user_sk from gold.user_versions)
 """
-# The copy has versions that gold has not any more, and facts that are not re-pointed yet have their keys.
 _GIVE = """
-insert into gold.user_numbers (user_sk, number)
-select sk, (select max(number) from gold.user_numbers) + row_number() over (order by sk)
-from (select {key} as sk from {lake}.`gold.dim_user` union distinct select user_sk from gold.dim_user)
-where sk not in (select user_sk from gold.user_numbers)
+insert into gold.user_versions (user_sk, number, {names}, turn)
+select sk, if(known = 0, most + row_number() over (partition by known = 0 order by sk), known), {names}, {turn}
+from ({versions}) as v
+left any join (select user_sk, number as known, toString(tuple({names})) as held from ({counting})) as r on user_sk = sk
+cross join (select max(number) as most from gold.user_versions) as m
+where known = 0 or toString(tuple({names})) != held
 """
+_GOLD = "select {key} as sk, {values} from {lake}.`gold.dim_user`"
+# The copy has versions that gold has not any more, and facts that are not re-pointed yet have their keys.
+_COPY = "select user_sk as sk, {names} from gold.dim_user where user_sk not in (select user_sk from gold.user_versions)"
+_COUNTING = "select user_sk, number, {names} from gold.user_versions order by turn desc limit 1 by user_sk"
 # It must not read the table that it fills: past a million rows ClickHouse sees a deadlock there.
-_BRING = (
-    "insert into gold.user_lookup (user_sk, number) select user_sk, number from gold.user_numbers where number > {most}"
-)
-_CONTENT = "(count(), sum(cityHash64(user_sk, number)))"
-_SAME = f"""
-select brought = (select {_CONTENT} from gold.user_numbers),
-    brought = (select {_CONTENT} from gold.user_numbers where number <= (select max(number) from gold.user_lookup)),
+_BRING = "insert into gold.user_attributes (user_sk, number, {names}) select * from ({counting}) where number > {most}"
+_SAME = """
+select brought = (select {content} from ({counting})),
+    brought = (select {content} from ({counting}) where number <= (select max(number) from gold.user_attributes)),
     most
-from (select {_CONTENT} as brought, max(number) as most from gold.user_lookup)
+from (select {content} as brought, max(number) as most from gold.user_attributes)
 """
-_USERS = """
-select distinct table from system.columns
-where database = 'gold' and position(default_expression, 'gold.user_lookup') > 0
+_TURN = "select greatest((select max(turn) from gold.user_versions), (select max(turn) from gold.user_turns))"
+# Those that changed after they were numbered; no row that is held can have a version that was numbered since.
+_MOVED = "select number from gold.user_versions group by number having max(turn) > {since} and min(turn) < max(turn)"
+# A column that is worked out from another can't be set, but is worked out again with it.
+_CORRECT = """
+alter table gold.{table} update {key} = {key} where {number} in ({moved})
+and toString(tuple({held})) != toString(tuple({found})) settings mutations_sync = 2
 """
+_FOLLOW = "insert into gold.user_turns (table_name, turn) select arrayJoin({tables:Array(String)}), {turn:Int64}"
+_FOUND = re.compile(r"joinGet(?:OrNull)?\('gold\.user_attributes', '(\w+)', (\w+)\)")
+_DEFAULTS = (
+    "select name, default_expression from system.columns where database = 'gold' and table = {table:String}"
+    " and position(default_expression, 'gold.user_attributes') > 0"
+)
+
+
+class Held(NamedTuple):
+    """A column of a copy that is looked up: which attribute it is, and how it is worked out."""
+
+    column: str
+    attribute: str
+    anew: str
 
 
 class Numbers:
-    """The numbers of gold's dim_user. Nobody may copy while they are given or brought.
+    """The numbers and attributes of gold's dim_user. Nobody may copy while they are given or brought.
 
     All of its methods raise Retry where ClickHouse does not answer, after which the next call goes on, and LakehouseError
     where it refuses.
@@ -49,39 +75,117 @@ class Numbers:
 
     def __init__(self, server: Server, lake: str, query_id: str) -> None:
         self._server = server
+        self._lake = lake
         self._query_id = query_id
-        self._give = _GIVE.format(key=expression("user_sk", "UInt128"), lake=lake)
+        self._turn = 0  # the one that was brought
+        self._followed: dict[str, int] = {}
 
-    def restored(self, held: Iterable[str]) -> bool:
-        """Put back into the record what the copy of dim_user holds and the record lost.
+    def create_tables(self) -> None:
+        """Create the tables that are missing."""
+        for path in number_files():
+            self._server.run(path.read_text())
+
+    def are_lost(self, held: Iterable[str]) -> bool:
+        """Whether the record misses what rows have, so that it can't tell how to correct them.
 
         Args:
             held: tables that were copied before.
-        Returns:
-            False if nothing is left to go by: the numbers that those tables hold mean nothing.
         """
-        for path in number_files():
-            self._server.run(path.read_text())
-        users = [str(row[0]) for row in self._server.query(_USERS)]
-        if NUMBERED in users:
-            self._run(_RESTORE)
-        return bool(self._server.query("select 1 from gold.user_numbers limit 1")) or not {*held} & {*users}
+        kept = self._server.query("select 1 from gold.user_versions limit 1") and not self._misses_some()
+        return not kept and any(_held(self._server, table) for table in held)
+
+    def restore(self) -> None:
+        """Put back into the record what the copy of dim_user holds and the record lost."""
+        if self._misses_some():
+            self._run(_RESTORE, turn=self._newest_turn() + 1)
+
+    def _misses_some(self) -> bool:
+        numbered = "database = 'gold' and table = 'dim_user' and name = 'number'"
+        missed = "select 1 from gold.dim_user where user_sk not in (select user_sk from gold.user_versions) limit 1"
+        held = self._server.query(f"select 1 from system.columns where {numbered}")
+        return bool(held and self._server.query(missed))
 
     def give(self) -> None:
-        """Number the versions that have no number yet."""
-        self._run(self._give)
+        """Number the versions that have no number yet, and note the attributes that changed."""
+        attributes = self._attributes()
+        values = ", ".join(f"{expression(name, kind)} as {name}" for name, kind in attributes.items())
+        gold = _GOLD.format(key=expression("user_sk", "UInt128"), values=values, lake=self._lake)
+        for versions in (gold, _COPY.format(names=", ".join(attributes))):
+            self._run(_GIVE, versions=versions, turn=self._newest_turn() + 1)
 
     def bring(self) -> None:
         """Fill the look-up, where it differs from the record."""
-        [(same, begun, most)] = self._server.query(_SAME)
-        if same:
-            return
-        if not begun:
-            self._server.run("truncate table gold.user_lookup")
-        self._run(_BRING.format(most=int(most) if begun else 0))
+        content = f"(count(), sum(cityHash64(toString(tuple(user_sk, number, {', '.join(self._attributes())})))))"
+        [(same, begun, most)] = self._server.query(self._worded(_SAME, content=content))
+        if not same:
+            if not begun:
+                self._server.run("truncate table gold.user_attributes")
+            self._run(_BRING, most=int(most) if begun else 0)
+        self._turn = self._newest_turn()
+        followed = self._server.query("select table_name, max(turn) from gold.user_turns group by table_name")
+        self._followed = {str(table): int(turn) for table, turn in followed}
 
-    def _run(self, sql: str) -> None:
-        self._server.run(sql, query_id=self._query_id)
+    def correct(self, table: str) -> None:
+        """Work out anew what rows of a fact have of versions that changed since it followed them."""
+        since = self._followed.get(table, 0)
+        moved = _MOVED.format(since=since)
+        if since >= self._turn or not self._server.query(f"{moved} limit 1"):
+            return
+        for key, held in _held(self._server, table).items():
+            numbers = [one for one in held if one.attribute == "number"]
+            others = [one for one in held if one.attribute != "number"]
+            if numbers and others:
+                columns, anew = ", ".join(one.column for one in others), ", ".join(one.anew for one in others)
+                number = numbers[0].column
+                self._run(_CORRECT, table=table, key=key, number=number, moved=moved, held=columns, found=anew)
+
+    def follow(self, tables: Sequence[str]) -> None:
+        """Note that all rows of the facts have what was brought."""
+        late = [table for table in tables if self._followed.get(table, 0) < self._turn]
+        if late:
+            self._server.query(_FOLLOW, tables=late, turn=self._turn)
+
+    def _attributes(self) -> dict[str, str]:
+        """Names and types of what is held beside the number."""
+        columns = dict(columns_of(self._server, "user_versions"))
+        return {name: kind for name, kind in columns.items() if name not in _RECORD}
+
+    def _newest_turn(self) -> int:
+        return int(self._server.query(_TURN)[0][0])
+
+    def _worded(self, sql: str, **words: object) -> str:
+        names = ", ".join(self._attributes())
+        return sql.format(**{"names": names, "counting": _COUNTING.format(names=names), **words})
+
+    def _run(self, sql: str, **words: object) -> None:
+        self._server.run(self._worded(sql, **words), query_id=self._query_id)
+
+
+def misheld(server: Server, table: str, condition: str) -> int:
+    """How many rows of a fact's copy hold something else of a subscriber than the copy of dim_user does.
+
+    Args:
+        condition: `where …`, over columns of the fact.
+    Raises:
+        Retry: ClickHouse does not answer.
+        LakehouseError: it can't read one of them.
+    """
+    found = 0
+    for key, held in _held(server, table).items() if table != NUMBERED else ():
+        columns, right = ", ".join(one.column for one in held), ", ".join(f"d.{one.attribute}" for one in held)
+        rows = f"gold.{table} as f left any join gold.dim_user as d on d.user_sk = f.{key} {condition}"
+        differ = f"toString(tuple({columns})) != toString(tuple({right}))"
+        found += int(server.query(f"select countIf({differ}) from {rows}")[0][0])
+    return found
+
+
+def _held(server: Server, table: str) -> dict[str, list[Held]]:
+    """What a copy looks up, by the key that it looks for."""
+    held: dict[str, list[Held]] = {}
+    for column, anew in server.query(_DEFAULTS, table=table):
+        if found := _FOUND.search(anew):
+            held.setdefault(found[2], []).append(Held(column, found[1], anew))
+    return held
 
 
 def number_files() -> list[Path]:

@@ -23,8 +23,8 @@ from starlette.staticfiles import StaticFiles
 from lakehouse.dashboard import rejections, subscribers
 from lakehouse.dashboard.model import Measure, Model
 from lakehouse.dashboard.panels import FORMATS, Panels
-from lakehouse.dashboard.query import Scope, panel_query, rows_query
-from lakehouse.dashboard.scope import scope_of
+from lakehouse.dashboard.query import panel_query, rows_query
+from lakehouse.dashboard.scope import Scope, scope_of
 from lakehouse.dashboard.state import State
 from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.settings import Settings

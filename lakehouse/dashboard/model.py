@@ -37,6 +37,8 @@ class Dimension:
 
     Attributes:
         sql: an expression over the cube's rows, or over the join's where `via` names one.
+        kept: a column of the cube's rows that holds the same as `via` would find, so that sums need no join; different values
+            of that join are still counted over what it finds.
         each: a column that holds an array; `sql` is then an expression over one element, called `code`. In other
             expressions `$time` is the cube's time, cut to the hour where the range is one of whole hours.
         type: text, number or weekday (1 is Monday): how values are shown.
@@ -45,6 +47,7 @@ class Dimension:
     title: str
     sql: str
     via: str | None = None
+    kept: str | None = None
     each: str | None = None
     type: str = "text"
 

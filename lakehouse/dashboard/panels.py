@@ -12,13 +12,13 @@ from lakehouse.dashboard.kept import Kept
 from lakehouse.dashboard.model import Cube, Model, Page, Panel
 from lakehouse.dashboard.query import (
     Query,
-    Scope,
     count_query,
     needs_money,
     panel_query,
     rows_query,
     values_query,
 )
+from lakehouse.dashboard.scope import Scope
 from lakehouse.errors import UsageError
 
 # Numbers stay numbers, decimals keep their digits as text; a panel that is not there after 20 s is of no use.

@@ -12,70 +12,19 @@ they are asked for apart, and brought together in the end.
 
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from lakehouse.dashboard.model import TIME, Cube, Dimension, Kpi, Measure, Model, Panel
+from lakehouse.dashboard.scope import Scope
 from lakehouse.errors import UsageError
 
-# A range of up to so many hours is drawn in buckets of so many minutes: 100 to 200 bars on a screen.
-_BUCKETS = ((3, 1), (12, 5), (36, 15), (8 * 24, 60), (45 * 24, 6 * 60), (200 * 24, 24 * 60), (10**9, 7 * 24 * 60))
 # Whole hours and days, where a bucket is some: they begin at midnight of the zone, so many minutes need not.
 _UNITS = (("day", 24 * 60), ("hour", 60), ("minute", 1))
-_HOUR = timedelta(hours=1)
 _GROUPS = 20_000
 ROWS = 200
 FILTER_VALUES = 500
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What a viewer looks at.
-
-    Attributes:
-        start, end: the time range, half-open, aware.
-        filters: by dimension the values that are let through; the empty text is an unknown value.
-        window_days: how far back a subscriber counts as active.
-        money: the currency in which amounts are added.
-        zone: the operator's time zone.
-    """
-
-    start: datetime
-    end: datetime
-    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    window_days: int = 30
-    money: str = ""
-    zone: str = "UTC"
-
-    @property
-    def before(self) -> "Scope":
-        """The period of equal length that ends where this one begins."""
-        start = self.start - (self.end - self.start)
-        return Scope(start, self.start, self.filters, self.window_days, self.money, self.zone)
-
-    @property
-    def bucket_minutes(self) -> int:
-        """Width of a bar in time."""
-        hours = (self.end - self.start) / _HOUR
-        return next(minutes for limit, minutes in _BUCKETS if hours <= limit)
-
-    @property
-    def whole_hours(self) -> bool:
-        """Whether the range can be cut by the hour, in UTC and in the zone alike."""
-        zone = ZoneInfo(self.zone)
-        offsets = [at.astimezone(zone).utcoffset() or timedelta() for at in (self.start, self.end)]
-        return self.ends_on_the_hour and _on_the_hour(self.start) and not any(offset % _HOUR for offset in offsets)
-
-    @property
-    def ends_on_the_hour(self) -> bool:
-        """Whether it ends with a whole hour, and so is still looked at a moment later; one up to now is another each time."""
-        return _on_the_hour(self.end)
-
-    def ignored(self, cube: Cube) -> list[str]:
-        """Filters that this cube knows nothing of."""
-        return [name for name in self.filters if name not in cube.dimensions]
 
 
 @dataclass(frozen=True)
@@ -111,7 +60,7 @@ class Statement:
             "money": scope.money,
         }
         self._keys: dict[str, str] = {}  # inner groups: name -> expression
-        self._joined: dict[str, dict[str, str]] = {}
+        self._joined: dict[str, Dimension] = {}  # outer groups of a join
         self.groups: dict[str, str] = {}  # outer groups
         self.measures: dict[str, Measure] = {}
 
@@ -125,9 +74,8 @@ class Statement:
         """Group by a dimension, as text; null is the empty text."""
         one = _dimension(self._cube, name)
         if one.via is not None:
-            self.groups[name] = _text(self._column(one.via, name, one.sql))
-            return
-        if one.each:
+            self._joined[name] = one
+        elif one.each:
             self._keys[f"g_{name}"] = f"arrayJoin(arrayDistinct(arrayMap(code -> {one.sql}, {one.each})))"
         else:
             self._keys[f"g_{name}"] = self._sql(one.sql)
@@ -136,8 +84,6 @@ class Statement:
     def measure(self, name: str, one: Measure) -> None:
         """Select a measure as `m_<name>`."""
         self.measures[name] = one
-        if one.via is not None and one.distinct is None:
-            self._column(one.via, _argument(one.sql), _argument(one.sql))
 
     def figures(self) -> str:
         """A query of groups and measures."""
@@ -147,7 +93,7 @@ class Statement:
         selects = [self._figures(lot) for lot in lots.values()]
         if len(selects) == 1:
             return selects[0]
-        measures = {f"m_{n}": f"{'any' if _of_join(one) else 'sum'}(m_{n})" for n, one in self.measures.items()}
+        measures = {f"m_{n}": f"{'any' if is_of_join(one) else 'sum'}(m_{n})" for n, one in self.measures.items()}
         rows = "\nunion all\n".join(selects)
         return f"select {_listed({n: n for n in self.groups} | measures)}\nfrom (\n{rows}\n){_grouped(self.groups)}"
 
@@ -160,32 +106,34 @@ class Statement:
         name, first = next(iter(lot.items()))
         if first.distinct is not None:
             return self._different(name, first)
-        keys, added = dict(self._keys), {name: one for name, one in lot.items() if not _of_join(one)}
-        if any(one.money and self._inner(one) == one.sql for one in lot.values()):  # as the projections keep amounts
+        added = {name: one for name, one in lot.items() if not is_of_join(one)}
+        keys, joined = self._ways(first, filter(is_of_join, lot.values()))
+        money = any(one.money and _inner(one, joined) == one.sql for one in lot.values())
+        if money:  # as the projections keep amounts
             keys["money"] = "currency"
         sources = list(dict.fromkeys(source for one in lot.values() for source in self._cube.sources(one)))
-        if len(sources) == 1 and keys == self._keys and not self._joined:
+        if len(sources) == 1 and not money and not joined:
             groups = {n: keys[n] if n == "bucket" else _text(keys[f"g_{n}"]) for n in self.groups}
             rows = f"{sources[0]} as f\nwhere {self.where(first.window)}"
             return self._selected(rows, groups, {name: one.sql for name, one in lot.items()})
         sums = {
             source: {
-                f"s_{n}": self._inner(one) if source in self._cube.sources(one) else "0" for n, one in added.items()
+                f"s_{n}": _inner(one, joined) if source in self._cube.sources(one) else "0" for n, one in added.items()
             }
             for source in sources
         }
-        rows = f"(\n{self._scans(first, keys, sums)}\n) as f{self._joins(self._joined)}"
-        money = "money" in keys
-        return self._selected(rows, self.groups, {name: self._outer(name, one, money) for name, one in lot.items()})
+        rows = f"(\n{self._scans(first, keys, sums)}\n) as f{self._joins(joined)}"
+        return self._selected(rows, self.groups, {name: outer(name, one, money) for name, one in lot.items()})
 
     def _different(self, name: str, one: Measure) -> str:
         """How many different values, by groups: those of the keys that were seen, which facts keep by the hour as bitmaps."""
         via = one.via or ""
-        keys = {n: sql for n, sql in self._keys.items() if n != f"k_{via}"}
+        keys, joined = self._ways(one)
+        keys.pop(f"k_{via}", None)
         seen = {"seen": f"groupBitmapState(f.{self._cube.joins[via].key})"}
         scans = self._scans(one, keys, dict.fromkeys(self._cube.sources(one), seen))
         listed = _listed({n: n for n in keys} | {f"k_{via}": "arrayJoin(bitmapToArray(groupBitmapMergeState(seen)))"})
-        joins = self._joins({**self._joined, via: {**self._joined.get(via, {}), "c_seen": one.distinct or ""}})
+        joins = self._joins({**joined, via: {**joined.get(via, {}), "c_seen": one.distinct or ""}})
         rows = f"(\nselect {listed}\nfrom (\n{scans}\n){_grouped(keys)}\n) as f{joins}"
         return self._selected(rows, self.groups, {name: "uniqExact(c_seen)"})
 
@@ -199,19 +147,31 @@ class Statement:
 
     def _selected(self, rows: str, groups: Mapping[str, str], measures: Mapping[str, str]) -> str:
         """Groups and all measures of rows."""
-        nothing = {name: "null" if _of_join(one) else "0" for name, one in self.measures.items()}
+        nothing = {name: "null" if is_of_join(one) else "0" for name, one in self.measures.items()}
         selected = _listed({**groups, **{f"m_{name}": sql for name, sql in {**nothing, **measures}.items()}})
         return f"select {selected}\nfrom {rows}{_grouped(groups)}"
 
-    def _inner(self, one: Measure) -> str:
-        return in_money(one.sql) or one.sql if one.money and self._joined else one.sql
+    def _ways(self, one: Measure, columns: Iterable[Measure] = ()) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        """What the inner step groups by, and what the outer one joins, for measures like this one and for columns of joins.
 
-    def _outer(self, name: str, one: Measure, money: bool = False) -> str:
-        """What the outer step makes of a sum of the inner one, which may be grouped by currency, or of a column of a join."""
-        if one.via is not None:
-            column = _argument(one.sql)
-            return one.sql.replace(column, self._column(one.via, column, column))
-        return f"sumIf(s_{name}, money = {{money:String}})" if one.money and money else f"sum(s_{name})"
+        What rows keep themselves needs no join, unless the measure is worked out from what that very join finds.
+        """
+        keys = dict(self._keys)
+        joined: dict[str, dict[str, str]] = {}
+        wanted = [(column.via, _column(column), _argument(column.sql)) for column in columns]
+        for name, dimension in self._joined.items():
+            if self._keeps(dimension, one):
+                keys[f"g_{name}"] = f"f.{dimension.kept}"
+            else:
+                wanted.append((dimension.via, f"g_{name}", dimension.sql))
+        for via, name, sql in wanted:
+            if via is not None:
+                keys[f"k_{via}"] = f"f.{self._cube.joins[via].key}"
+                joined.setdefault(via, {})[name] = sql
+        return keys, joined
+
+    def _keeps(self, dimension: Dimension, one: Measure) -> bool:
+        return dimension.kept is not None and not (one.distinct and one.via == dimension.via)
 
     def _joins(self, joined: Mapping[str, Mapping[str, str]]) -> str:
         return "".join(
@@ -235,8 +195,8 @@ class Statement:
         chosen = f"in {{v_{name}:Array(String)}}"
         if one.each:
             return f"arrayExists(code -> {one.sql} {chosen}, {one.each})"
-        if one.via is None:
-            return f"{_text(self._sql(one.sql))} {chosen}"
+        if one.via is None or one.kept:
+            return f"{_text(f'f.{one.kept}' if one.kept else self._sql(one.sql))} {chosen}"
         join = self._cube.joins[one.via]
         return f"f.{join.key} in (select {join.column} from {join.table} where {_text(one.sql)} {chosen})"
 
@@ -248,12 +208,6 @@ class Statement:
 
     def _sql(self, sql: str) -> str:
         return sql.replace("$time", self._time)
-
-    def _column(self, via: str, name: str, sql: str) -> str:
-        """A column of a join, for the outer step; the inner one groups by the key."""
-        self._keys[f"k_{via}"] = f"f.{self._cube.joins[via].key}"
-        self._joined.setdefault(via, {})[f"c_{via}_{name}"] = sql
-        return f"c_{via}_{name}"
 
     def query(self, sql: str) -> Query:
         """A statement with those parameters that it names."""
@@ -354,7 +308,24 @@ def _argument(sql: str) -> str:
     return sql.partition("(")[2].rstrip(")")
 
 
-def _of_join(one: Measure) -> bool:
+def _column(one: Measure) -> str:
+    """The name under which the column of a join comes that a measure is of."""
+    return f"c_{one.via}_{_argument(one.sql)}"
+
+
+def _inner(one: Measure, joined: Mapping[str, object]) -> str:
+    """What the inner step adds up."""
+    return in_money(one.sql) or one.sql if one.money and joined else one.sql
+
+
+def outer(name: str, one: Measure, money: bool) -> str:
+    """What the outer step makes of a sum of the inner one, which may be grouped by currency, or of a column of a join."""
+    if one.via is not None:
+        return one.sql.replace(_argument(one.sql), _column(one))
+    return f"sumIf(s_{name}, money = {{money:String}})" if one.money and money else f"sum(s_{name})"
+
+
+def is_of_join(one: Measure) -> bool:
     """Whether it is a value of a dimension table, which is not added up."""
     return one.via is not None and one.distinct is None
 
@@ -371,10 +342,6 @@ def _listed(columns: Mapping[str, str]) -> str:
 def _grouped(groups: Iterable[str]) -> str:
     names = ", ".join(groups)
     return f"\ngroup by {names}" if names else ""
-
-
-def _on_the_hour(at: datetime) -> bool:
-    return not (at.minute or at.second or at.microsecond)
 
 
 def _interval(scope: Scope) -> str:

@@ -1,12 +1,13 @@
-"""What a viewer chose, from the address of a page: time range, filters, activity window, currency."""
+"""What a viewer looks at, and how the address of a page says it: time range, filters, activity window, currency."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 from lakehouse.clock import now
-from lakehouse.dashboard.model import Model
-from lakehouse.dashboard.query import Scope
+from lakehouse.dashboard.model import Cube, Model
 from lakehouse.errors import UsageError
 
 DEFAULT_RANGE = "7d"
@@ -16,6 +17,57 @@ _LONGEST = timedelta(days=3700)
 _VALUES = 1000
 # Shorter ranges end now.
 _BY_MINUTES = timedelta(hours=12)
+_HOUR = timedelta(hours=1)
+# A range of up to so many hours is drawn in buckets of so many minutes: 100 to 200 bars on a screen.
+_BUCKETS = ((3, 1), (12, 5), (36, 15), (8 * 24, 60), (45 * 24, 6 * 60), (200 * 24, 24 * 60), (10**9, 7 * 24 * 60))
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a viewer looks at.
+
+    Attributes:
+        start, end: the time range, half-open, aware.
+        filters: by dimension the values that are let through; the empty text is an unknown value.
+        window_days: how far back a subscriber counts as active.
+        money: the currency in which amounts are added.
+        zone: the operator's time zone.
+    """
+
+    start: datetime
+    end: datetime
+    filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    window_days: int = 30
+    money: str = ""
+    zone: str = "UTC"
+
+    @property
+    def before(self) -> "Scope":
+        """The period of equal length that ends where this one begins."""
+        start = self.start - (self.end - self.start)
+        return Scope(start, self.start, self.filters, self.window_days, self.money, self.zone)
+
+    @property
+    def bucket_minutes(self) -> int:
+        """Width of a bar in time."""
+        hours = (self.end - self.start) / _HOUR
+        return next(minutes for limit, minutes in _BUCKETS if hours <= limit)
+
+    @property
+    def whole_hours(self) -> bool:
+        """Whether the range can be cut by the hour, in UTC and in the zone alike."""
+        zone = ZoneInfo(self.zone)
+        offsets = [at.astimezone(zone).utcoffset() or timedelta() for at in (self.start, self.end)]
+        return self.ends_on_the_hour and _on_the_hour(self.start) and not any(offset % _HOUR for offset in offsets)
+
+    @property
+    def ends_on_the_hour(self) -> bool:
+        """Whether it ends with a whole hour, and so is still looked at a moment later; one up to now is another each time."""
+        return _on_the_hour(self.end)
+
+    def ignored(self, cube: Cube) -> list[str]:
+        """Filters that this cube knows nothing of."""
+        return [name for name in self.filters if name not in cube.dimensions]
 
 
 def scope_of(parameters: Iterable[tuple[str, str]], model: Model, zone: str) -> Scope:
@@ -88,3 +140,7 @@ def _window(text: str) -> int:
     if not re.fullmatch(r"\d{1,3}", text) or not 1 <= int(text) <= 366:
         raise UsageError("window is a number of days from 1 to 366")
     return int(text)
+
+
+def _on_the_hour(at: datetime) -> bool:
+    return not (at.minute or at.second or at.microsecond)

@@ -12,7 +12,8 @@ from figures import HOUR
 
 from lakehouse.copies.server import Server
 from lakehouse.dashboard.model import TIME, Panel, model
-from lakehouse.dashboard.query import Scope, panel_query
+from lakehouse.dashboard.query import panel_query
+from lakehouse.dashboard.scope import Scope
 from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack

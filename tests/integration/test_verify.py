@@ -128,5 +128,20 @@ def test_a_copy_with_other_values_is_told(told: Any, table: str, source: str, ch
     told(source)
 
 
+def test_rows_that_hold_another_plan_than_their_subscriber_are_told(told: Any) -> None:
+    owner = Server(settings())
+    moved = "user_sk in (select user_sk from gold.fact_support where user_plan is not null)"
+    owner.run("create table gold.kept clone as gold.dim_user")
+    try:
+        owner.run(f"alter table gold.dim_user update plan_type = null where {moved} settings mutations_sync = 1")
+        tables = told("support", code=1)
+    finally:
+        owner.run("exchange tables gold.dim_user and gold.kept")
+        owner.run("drop table gold.kept")
+    [problem] = tables["clickhouse fact_support"]["problems"]
+    assert "hold something else of their subscriber" in problem
+    told("support")
+
+
 def test_an_unknown_source_is_a_clear_mistake(lakehouse: Any) -> None:
     assert "there is no source 'nothing'" in lakehouse("verify", "nothing", code=2).stderr

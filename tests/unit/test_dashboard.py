@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lakehouse.copies.copy import view_files
 from lakehouse.dashboard.model import Model, model
-from lakehouse.dashboard.query import Scope, in_money, panel_query, rows_query, values_query
+from lakehouse.dashboard.query import in_money, panel_query, rows_query, values_query
 from lakehouse.dashboard.rejections import _TOPIC_ID, reason_in_words
-from lakehouse.dashboard.scope import scope_of
+from lakehouse.dashboard.scope import Scope, scope_of
 from lakehouse.dashboard.subscribers import normalised
 from lakehouse.errors import UsageError
 from lakehouse.paths import data_file
