@@ -23,7 +23,8 @@ create table if not exists gold.fact_recharge
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    user_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', user_sk) comment 'number of user_sk in gold.user_versions, for bitmaps',
+    user_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', user_sk) comment 'number of user_sk in gold.user_versions',
+    subscriber_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', reinterpretAsUInt128(reverse(MD5(concat(phone_number, '|1900-01-01T00:00:00.000000Z'))))) comment 'number of the first version of phone_number in gold.user_versions, for bitmaps',
     user_plan LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'plan_type', user_sk) comment 'plan_type of user_sk: the plan at the time',
     user_city LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'city', user_sk) comment 'city of user_sk: the home city',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/recharge.yaml, word for word.
@@ -49,8 +50,13 @@ create table if not exists gold.fact_recharge
         group by toStartOfHour(event_time), user_plan, user_city, currency
     ),
     -- Different subscribers, as bitmaps.
-    projection by_user (
-        select toStartOfHour(event_time), groupBitmapState(user_no) group by toStartOfHour(event_time)
+    projection subscribers_by_plan (
+        select toStartOfHour(event_time), user_plan, groupBitmapState(subscriber_no)
+        group by toStartOfHour(event_time), user_plan
+    ),
+    projection subscribers_by_city (
+        select toStartOfHour(event_time), user_city, groupBitmapState(subscriber_no)
+        group by toStartOfHour(event_time), user_city
     )
 )
 engine = MergeTree partition by toYYYYMM(event_time) order by (toStartOfHour(event_time), status, payment_method)

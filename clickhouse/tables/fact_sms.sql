@@ -32,7 +32,8 @@ create table if not exists gold.fact_sms
     kafka_offset Int64 comment 'lineage: offset',
     kafka_timestamp DateTime64(6, 'UTC') comment 'lineage: Kafka''s time of the message',
     build_id Int64 comment 'build that loaded the row',
-    user_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_versions, for bitmaps',
+    user_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', from_user_sk) comment 'number of from_user_sk in gold.user_versions',
+    subscriber_no UInt32 materialized joinGetOrNull('gold.user_attributes', 'number', reinterpretAsUInt128(reverse(MD5(concat(from_phone_number, '|1900-01-01T00:00:00.000000Z'))))) comment 'number of the first version of from_phone_number in gold.user_versions, for bitmaps',
     user_plan LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'plan_type', from_user_sk) comment 'plan_type of from_user_sk: the plan at the time',
     user_city LowCardinality(Nullable(String)) materialized joinGetOrNull('gold.user_attributes', 'city', from_user_sk) comment 'city of from_user_sk: the home city',
     -- What dashboards add up over whole hours: the sums of clickhouse/dashboard/cubes/sms.yaml, word for word.
@@ -68,8 +69,13 @@ create table if not exists gold.fact_sms
         group by toStartOfHour(event_time), user_plan, user_city, currency
     ),
     -- Different subscribers, as bitmaps.
-    projection by_user (
-        select toStartOfHour(event_time), groupBitmapState(user_no) group by toStartOfHour(event_time)
+    projection subscribers_by_plan (
+        select toStartOfHour(event_time), user_plan, groupBitmapState(subscriber_no)
+        group by toStartOfHour(event_time), user_plan
+    ),
+    projection subscribers_by_city (
+        select toStartOfHour(event_time), user_city, groupBitmapState(subscriber_no)
+        group by toStartOfHour(event_time), user_city
     ),
     -- Cells and handset models, without amounts, which have a currency.
     projection by_cell (

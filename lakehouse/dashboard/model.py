@@ -61,6 +61,7 @@ class Measure:
         money: it adds up amounts, which it may in one currency only: the one that `currency` of the row says.
         distinct: a column of the join that `via` names, whose different values are counted, instead of a sum. The key of that
             join must be a number of at most 32 bits; without many gaps, if it is to be fast.
+        kept: such a number in the cube's rows that differs where the values of `distinct` do, and is counted in their place.
         window: it looks at the activity window that ends with the range, instead of the range.
         of: the parts of the cube that it is worked out from; all but those aside unless some are named.
     """
@@ -69,6 +70,7 @@ class Measure:
     via: str | None = None
     money: bool = False
     distinct: str | None = None
+    kept: str | None = None
     window: bool = False
     of: tuple[str, ...] = ()
 

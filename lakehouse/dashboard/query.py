@@ -104,7 +104,7 @@ class Statement:
     def _figures(self, lot: Mapping[str, Measure]) -> str:
         """Some of the measures by their groups; the others are nothing here."""
         name, first = next(iter(lot.items()))
-        if first.distinct is not None:
+        if first.distinct is not None and first.kept is None:
             return self._different(name, first)
         added = {name: one for name, one in lot.items() if not is_of_join(one)}
         keys, joined = self._ways(first, filter(is_of_join, lot.values()))
@@ -112,7 +112,7 @@ class Statement:
         if money:  # as the projections keep amounts
             keys["money"] = "currency"
         sources = list(dict.fromkeys(source for one in lot.values() for source in self._cube.sources(one)))
-        if len(sources) == 1 and not money and not joined:
+        if len(sources) == 1 and not money and not joined and not first.distinct:
             groups = {n: keys[n] if n == "bucket" else _text(keys[f"g_{n}"]) for n in self.groups}
             rows = f"{sources[0]} as f\nwhere {self.where(first.window)}"
             return self._selected(rows, groups, {name: one.sql for name, one in lot.items()})
@@ -126,7 +126,7 @@ class Statement:
         return self._selected(rows, self.groups, {name: outer(name, one, money) for name, one in lot.items()})
 
     def _different(self, name: str, one: Measure) -> str:
-        """How many different values, by groups: those of the keys that were seen, which facts keep by the hour as bitmaps."""
+        """How many different values, by groups: of those keys of the join that were seen."""
         via = one.via or ""
         keys, joined = self._ways(one)
         keys.pop(f"k_{via}", None)
@@ -171,7 +171,7 @@ class Statement:
         return keys, joined
 
     def _keeps(self, dimension: Dimension, one: Measure) -> bool:
-        return dimension.kept is not None and not (one.distinct and one.via == dimension.via)
+        return dimension.kept is not None and not (one.distinct and not one.kept and one.via == dimension.via)
 
     def _joins(self, joined: Mapping[str, Mapping[str, str]]) -> str:
         return "".join(
@@ -314,12 +314,16 @@ def _column(one: Measure) -> str:
 
 
 def _inner(one: Measure, joined: Mapping[str, object]) -> str:
-    """What the inner step adds up."""
+    """What the inner step adds up, or gathers, which facts keep as bitmaps."""
+    if one.distinct:
+        return f"groupBitmapState(f.{one.kept})"
     return in_money(one.sql) or one.sql if one.money and joined else one.sql
 
 
 def outer(name: str, one: Measure, money: bool) -> str:
     """What the outer step makes of a sum of the inner one, which may be grouped by currency, or of a column of a join."""
+    if one.distinct:
+        return f"groupBitmapMerge(s_{name})"
     if one.via is not None:
         return one.sql.replace(_argument(one.sql), _column(one))
     return f"sumIf(s_{name}, money = {{money:String}})" if one.money and money else f"sum(s_{name})"

@@ -14,7 +14,7 @@ from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
 COPIED = "select table_name, count() as n from gold.copies group by 1 order by 1"
-PEOPLE = "select uniqExact(user_no) as n from gold.activity"
+PEOPLE = "select uniqExact(user_no) as versions, uniqExact(subscriber_no) as n from gold.activity"
 COUNTING = "(select * from gold.user_versions order by turn desc limit 1 by user_sk)"
 HELD = "select count() as n, sum(cityHash64(toString(tuple(user_sk, number, plan_type, city)))) as hash from "
 LOOK_UP, RECORD = HELD + "gold.user_attributes", HELD + COUNTING
@@ -60,7 +60,7 @@ def test_a_copy_whose_file_changed_is_made_anew(server: Server, clickhouse: Any,
     count = f"select count() as n, sum(cityHash64(* except (build_id))) as hash from gold.{table}"
     before, people = clickhouse(count), clickhouse(PEOPLE)
     copied = {row["table_name"]: row["n"] for row in clickhouse(COPIED)}
-    server.run(f"alter table gold.{table} drop projection if exists by_user")
+    server.run(f"alter table gold.{table} drop projection if exists by_plan")
     column = {"fact_support": "user_no", "rejected": "codes"}[table]
     server.run(f"alter table gold.{table} drop column {column}")  # as an earlier release had made it
     Orchestrator(settings()).turn()
@@ -82,7 +82,7 @@ def test_what_was_built_and_not_copied_yet_is_copied_after_a_release(
     with _turn_lock(settings()):  # as if the release before had ended between a build and its copies
         server.run(f"alter table gold.copies delete where build_id >= {build} settings mutations_sync = 2")
         server.run(f"delete from gold.fact_support where build_id >= {build}")
-        server.run("alter table gold.fact_support drop projection by_user")
+        server.run("alter table gold.fact_support drop projection by_plan")
         assert clickhouse(count) != before
         assert one.copies.renew([_change(b) for b in one._complete()])
         one._copy(None, lambda copied: None)
@@ -103,6 +103,11 @@ def test_a_twin_of_a_table_counts_as_the_same(server: Server) -> None:
 def test_each_version_of_a_subscriber_has_a_number_which_all_of_its_rows_have(server: Server, clickhouse: Any) -> None:
     assert wrong(clickhouse) == 0
     counted = "uniqExact(user_sk) as keys, uniqExact(number) as numbers, max(number) as most"
+    [people] = clickhouse(
+        "select uniqExact(subscriber_no) as n, uniqExact(subscriber_no, phone_number) as pairs from gold.activity"
+    )
+    [phones] = clickhouse("select uniqExact(phone_number) as n from gold.activity")
+    assert people == {"n": phones["n"], "pairs": phones["n"]}
     record = clickhouse(f"select {counted} from gold.user_versions")
     assert len(set(record[0].values())) == 1, record
     assert record[0]["keys"] > 100
