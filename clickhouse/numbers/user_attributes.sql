@@ -6,5 +6,5 @@ create table if not exists gold.user_attributes
     plan_type LowCardinality(Nullable(String)) comment 'tariff plan',
     city LowCardinality(Nullable(String)) comment 'home city'
 )
-engine = Join(any, left, user_sk) settings persistent = 0
+engine = Join(any, left, user_sk) settings persistent = 0, join_any_take_last_row = 1
 comment 'Versions of subscribers with what facts hold of them, for joinGet'

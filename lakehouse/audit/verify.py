@@ -4,9 +4,9 @@ Each table's rows are read (three columns) and held against what must be there: 
 newest snapshot, each fact against silver's accepted rows up to its build, each copy in ClickHouse against its fact. No count,
 sum or record of the program's own is believed but those positions, and they are believed only together with the rows.
 
-Of a copy all other values, and of dimensions all, are held against gold too, as the sum of a hash a row, and what facts hold of
-subscribers against dim_user; while no build is under way, since a build changes older rows. What could not be held against
-anything for that is told (`Proof.passed_over`).
+Of a copy all other values, and of dimensions all, are held against gold too, as the sum of a hash a row; what facts hold of
+subscribers against dim_user; and what their projections count against their rows. That is while no build is under way, since a
+build changes older rows. What could not be held against anything for that is told (`Proof.passed_over`).
 """
 
 import io
@@ -23,7 +23,7 @@ from catalog.offsets import Offsets
 from lakehouse.audit.coverage import covered, difference, size, together, told_by, up_to
 from lakehouse.copies.columns import contents
 from lakehouse.copies.copy import copied_tables
-from lakehouse.copies.numbers import misheld
+from lakehouse.copies.numbers import misheld, missummed
 from lakehouse.copies.rejected import TABLE
 from lakehouse.copies.server import Server
 from lakehouse.gold.builds import Build
@@ -176,8 +176,8 @@ class Verifier:
         self._progress(proof.table, 0, proof.rows)
         copy, gold = contents(server, table, condition)
         proof.rows = copy.rows
-        others = misheld(server, table, condition)
-        if copy == gold and not others:
+        others, sums = misheld(server, table, condition), missummed(server, table)
+        if copy == gold and not others and not sums:
             return
         if not self._settled():
             proof.passed_over = f"values{_UNDER_WAY}"
@@ -187,6 +187,8 @@ class Verifier:
             proof.problems.append(
                 f"its {copy.rows:,} rows and the {gold.rows:,} of gold.{table} do not have the same values; {anew}"
             )
+        if sums:
+            proof.problems.append(f"its projections {', '.join(sums)} do not count what its rows do; {anew}")
         if others:
             proof.problems.append(f"{others:,} rows hold something else of their subscriber than dim_user says; {anew}")
 

@@ -111,7 +111,8 @@ class Copies:
 
     def _renew(self, table: str, held: Sequence[Change]) -> None:
         if not held:
-            self._server.run(f"exchange tables gold.{table} and gold.{table}{_BESIDE}")
+            if not self._server.query(f"select 1 from gold.{table} limit 1"):  # else the next copy makes it anew
+                self._server.run(f"exchange tables gold.{table} and gold.{table}{_BESIDE}")
         elif table == TABLE:
             self._copy_rejected(held, whole=True)
         else:
@@ -191,9 +192,8 @@ class Copies:
         """Give new subscribers their numbers, before rows that name them are copied; rows are refused until they have one."""
         first, self._numbered = not self._numbered, False
         try:
-            if first:
-                self._restore_numbers()
             if first or self._recorded(NUMBERED)[1] != self._snapshot(NUMBERED):
+                self._restore_numbers()
                 self._numbers.give()
             self._numbers.bring()
             self._numbered = True
@@ -212,15 +212,14 @@ class Copies:
     def _copy_fact(self, table: str, changes: Sequence[Change]) -> Copied | None:
         newest = changes[-1].build_id
         recorded, copied = self._recorded(table)
-        if recorded:
-            self._numbers.correct(table)
-        if recorded >= newest:
-            return None
         later = [change for change in changes if change.build_id > recorded]
         # builds have numbers without gaps: where the record begins later, it does not tell what moved before
         forgotten = len(later) < newest - recorded
-        if not recorded or forgotten or any(table in change.replaced for change in later):
+        anew = not recorded or forgotten or any(table in change.replaced for change in later)
+        if anew or not self._is_corrected(table):
             return self._whole(table, newest)
+        if recorded >= newest:
+            return None
         days = sorted({day for change in later for day in change.days.get(table, ())})
         if days:
             return self._days_beside(table, recorded, newest, days)
@@ -232,6 +231,17 @@ class Copies:
         rows = self._insert(table, table, f"where build_id > {recorded} and build_id <= {newest}")
         self._record(table, newest, snapshot, rows)
         return Copied(table, rows)
+
+    def _is_corrected(self, table: str) -> bool:
+        try:
+            self._numbers.correct(table)
+        except Retry:
+            raise
+        except LakehouseError as error:  # it has the key in its order, say
+            log.warning("%s is made anew, since rows can't be corrected where they are: %s", table, error)
+            self._end_leftovers()
+            return False
+        return True
 
     def _forget_beyond(self, table: str, recorded: int) -> None:
         if self._server.query(f"select 1 from gold.{table} where build_id > {recorded} limit 1"):

@@ -8,12 +8,14 @@ corrected where they are, before anything else is done to a copy.
 """
 
 import re
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from lakehouse.copies.columns import columns_of, expression
 from lakehouse.copies.server import Server
+from lakehouse.errors import LakehouseError
 from lakehouse.paths import data_files
 
 NUMBERED = "dim_user"
@@ -33,25 +35,35 @@ where known = 0 or toString(tuple({names})) != held
 _GOLD = "select {key} as sk, {values} from {lake}.`gold.dim_user`"
 # The copy has versions that gold has not any more, and facts that are not re-pointed yet have their keys.
 _COPY = "select user_sk as sk, {names} from gold.dim_user where user_sk not in (select user_sk from gold.user_versions)"
-_COUNTING = "select user_sk, number, {names} from gold.user_versions order by turn desc limit 1 by user_sk"
-# It must not read the table that it fills: past a million rows ClickHouse sees a deadlock there.
-_BRING = "insert into gold.user_attributes (user_sk, number, {names}) select * from ({counting}) where number > {most}"
-_SAME = """
-select brought = (select {content} from ({counting})),
-    brought = (select {content} from ({counting}) where number <= (select max(number) from gold.user_attributes)),
-    most
-from (select {content} as brought, max(number) as most from gold.user_attributes)
+_COUNTING = """
+select user_sk, number, {names} from gold.user_versions where turn > {since} order by turn desc limit 1 by user_sk
 """
+# It must not read the table that it fills: past a million rows ClickHouse sees a deadlock there.
+_BRING = "insert into gold.user_attributes (user_sk, number, {names}) select * from ({counting})"
+_COUNT = "select count() from gold.user_attributes"
+_SAME = "select (select {content} from gold.user_attributes) = (select {content} from ({counting}))"
 _TURN = "select greatest((select max(turn) from gold.user_versions), (select max(turn) from gold.user_turns))"
 # Those that changed after they were numbered; no row that is held can have a version that was numbered since.
-_MOVED = "select number from gold.user_versions group by number having max(turn) > {since} and min(turn) < max(turn)"
-# A column that is worked out from another can't be set, but is worked out again with it.
-_CORRECT = """
-alter table gold.{table} update {key} = {key} where {number} in ({moved})
-and toString(tuple({held})) != toString(tuple({found})) settings mutations_sync = 2
+_MOVED = """
+select number from gold.user_versions where number in (select number from gold.user_versions where turn > {since})
+group by number having min(turn) < max(turn)
 """
+# A column that is worked out from another can't be set, but is worked out again with it. Projections over it are made anew from
+# all rows of a part, also (26.9) from those that a lightweight delete left masked: these must go in the same statement.
+_CORRECT = """
+alter table gold.{table} apply deleted mask, update {key} = {key} where {moved}
+and toString(tuple({held})) != toString(tuple({anew})) settings mutations_sync = 0
+"""
+_CORRECTING = (
+    "select latest_fail_reason from system.mutations where database = 'gold' and table = {table:String} and not is_done"
+    " and position(command, 'gold.user_attributes') > 0"
+)
+_LONGEST_POLL_S = 1.0
 _FOLLOW = "insert into gold.user_turns (table_name, turn) select arrayJoin({tables:Array(String)}), {turn:Int64}"
-_FOUND = re.compile(r"joinGet(?:OrNull)?\('gold\.user_attributes', '(\w+)', (\w+)\)")
+_PROJECTIONS = (
+    "select name, query from system.projections where database = 'gold' and table = {table:String} order by name"
+)
+_FOUND = re.compile(r"joinGet(?:OrNull)?\('gold\.user_attributes', '(\w+)', (\w+\(.*\)|\w+)\)")
 _DEFAULTS = (
     "select name, default_expression from system.columns where database = 'gold' and table = {table:String}"
     " and position(default_expression, 'gold.user_attributes') > 0"
@@ -59,11 +71,12 @@ _DEFAULTS = (
 
 
 class Held(NamedTuple):
-    """A column of a copy that is looked up: which attribute it is, and how it is worked out."""
+    """A column of a copy that is looked up: which attribute it is, how it is worked out, and the look-up in that."""
 
     column: str
     attribute: str
     anew: str
+    found: str
 
 
 class Numbers:
@@ -78,6 +91,7 @@ class Numbers:
         self._lake = lake
         self._query_id = query_id
         self._turn = 0  # the one that was brought
+        self._brought = 0  # rows of the look-up then
         self._followed: dict[str, int] = {}
 
     def create_tables(self) -> None:
@@ -91,8 +105,10 @@ class Numbers:
         Args:
             held: tables that were copied before.
         """
-        kept = self._server.query("select 1 from gold.user_versions limit 1") and not self._misses_some()
-        return not kept and any(_held(self._server, table) for table in held)
+        if self._server.query("select 1 from gold.user_versions limit 1") and not self._misses_some():
+            return False
+        self._turn = 0  # what was brought counts no more
+        return any(_held(self._server, table) for table in held)
 
     def restore(self) -> None:
         """Put back into the record what the copy of dim_user holds and the record lost."""
@@ -114,14 +130,17 @@ class Numbers:
             self._run(_GIVE, versions=versions, turn=self._newest_turn() + 1)
 
     def bring(self) -> None:
-        """Fill the look-up, where it differs from the record."""
-        content = f"(count(), sum(cityHash64(toString(tuple(user_sk, number, {', '.join(self._attributes())})))))"
-        [(same, begun, most)] = self._server.query(self._worded(_SAME, content=content))
-        if not same:
-            if not begun:
+        """Fill the look-up, where it differs from the record; what this process brought before is not held against it again."""
+        newest = self._newest_turn()
+        if self._turn and self._rows() == self._brought:
+            if newest > self._turn:
+                self._run(_BRING, since=self._turn)
+        else:
+            content = f"(count(), sum(cityHash64(toString(tuple(user_sk, number, {', '.join(self._attributes())})))))"
+            if not self._server.query(self._worded(_SAME, content=content))[0][0]:
                 self._server.run("truncate table gold.user_attributes")
-            self._run(_BRING, most=int(most) if begun else 0)
-        self._turn = self._newest_turn()
+                self._run(_BRING)
+        self._turn, self._brought = newest, self._rows()
         followed = self._server.query("select table_name, max(turn) from gold.user_turns group by table_name")
         self._followed = {str(table): int(turn) for table, turn in followed}
 
@@ -131,13 +150,24 @@ class Numbers:
         moved = _MOVED.format(since=since)
         if since >= self._turn or not self._server.query(f"{moved} limit 1"):
             return
-        for key, held in _held(self._server, table).items():
-            numbers = [one for one in held if one.attribute == "number"]
-            others = [one for one in held if one.attribute != "number"]
-            if numbers and others:
-                columns, anew = ", ".join(one.column for one in others), ", ".join(one.anew for one in others)
-                number = numbers[0].column
-                self._run(_CORRECT, table=table, key=key, number=number, moved=moved, held=columns, found=anew)
+        for key, looked_up in _held(self._server, table).items():
+            held = [one for one in looked_up if one.attribute != "number"]
+            number = next((one.column for one in looked_up if one.attribute == "number"), None)
+            of_key = f"{key} in (select user_sk from gold.user_versions where number in ({moved}))"
+            if held:
+                columns, anew = ", ".join(one.column for one in held), ", ".join(one.anew for one in held)
+                rows = f"{number} in ({moved})" if number else of_key
+                self._run(_CORRECT, table=table, key=key, moved=rows, held=columns, anew=anew)
+                self._wait(table)
+
+    def _wait(self, table: str) -> None:
+        """Until rows are corrected, however long that takes."""
+        pause = 0.01
+        while under_way := self._server.query(_CORRECTING, table=table):
+            if reason := next((reason for (reason,) in under_way if reason), None):
+                raise LakehouseError(f"rows of {table} can't be corrected: {reason}")
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_POLL_S)
 
     def follow(self, tables: Sequence[str]) -> None:
         """Note that all rows of the facts have what was brought."""
@@ -150,15 +180,18 @@ class Numbers:
         columns = dict(columns_of(self._server, "user_versions"))
         return {name: kind for name, kind in columns.items() if name not in _RECORD}
 
+    def _rows(self) -> int:
+        return int(self._server.query(_COUNT)[0][0])
+
     def _newest_turn(self) -> int:
         return int(self._server.query(_TURN)[0][0])
 
-    def _worded(self, sql: str, **words: object) -> str:
+    def _worded(self, sql: str, since: int = 0, **words: object) -> str:
         names = ", ".join(self._attributes())
-        return sql.format(**{"names": names, "counting": _COUNTING.format(names=names), **words})
+        return sql.format(**{"names": names, "counting": _COUNTING.format(names=names, since=since), **words})
 
-    def _run(self, sql: str, **words: object) -> None:
-        self._server.run(self._worded(sql, **words), query_id=self._query_id)
+    def _run(self, sql: str, since: int = 0, **words: object) -> None:
+        self._server.run(self._worded(sql, since, **words), query_id=self._query_id)
 
 
 def misheld(server: Server, table: str, condition: str) -> int:
@@ -172,11 +205,36 @@ def misheld(server: Server, table: str, condition: str) -> int:
     """
     found = 0
     for key, held in _held(server, table).items() if table != NUMBERED else ():
-        columns, right = ", ".join(one.column for one in held), ", ".join(f"d.{one.attribute}" for one in held)
-        rows = f"gold.{table} as f left any join gold.dim_user as d on d.user_sk = f.{key} {condition}"
+        columns = ", ".join(one.column for one in held)
+        right = ", ".join(one.anew.replace(one.found, f"d.{one.attribute}") for one in held)
+        rows = f"gold.{table} as f left any join gold.dim_user as d on d.user_sk = {key} {condition}"
         differ = f"toString(tuple({columns})) != toString(tuple({right}))"
         found += int(server.query(f"select countIf({differ}) from {rows}")[0][0])
     return found
+
+
+def missummed(server: Server, table: str) -> list[str]:
+    """Projections of a fact's copy that count other rows, or other subscribers, than the table has.
+
+    Raises:
+        Retry: ClickHouse does not answer.
+        LakehouseError: it can't read one of them.
+    """
+    wrong = []
+    for name, query in server.query(_PROJECTIONS, table=table):
+        keys = query.rpartition("GROUP BY ")[2]
+        bitmap = re.search(r"groupBitmapState\(\w+\)", query)
+        number = f"bitmapCardinality({bitmap[0]})" if bitmap else "count()" if "count()" in query else None
+        if not keys or number is None:
+            continue
+        groups = f"select cityHash64(toString(tuple({keys}, {number}))) as hash from gold.{table} group by {keys}"
+        kept, rows = (
+            server.query(f"select sum(hash) from ({groups}) settings {how}")
+            for how in (f"preferred_optimize_projection_name = '{name}'", "optimize_use_projections = 0")
+        )
+        if kept != rows:
+            wrong.append(str(name))
+    return wrong
 
 
 def _held(server: Server, table: str) -> dict[str, list[Held]]:
@@ -184,7 +242,7 @@ def _held(server: Server, table: str) -> dict[str, list[Held]]:
     held: dict[str, list[Held]] = {}
     for column, anew in server.query(_DEFAULTS, table=table):
         if found := _FOUND.search(anew):
-            held.setdefault(found[2], []).append(Held(column, found[1], anew))
+            held.setdefault(found[2], []).append(Held(column, found[1], anew, found[0]))
     return held
 
 

@@ -112,7 +112,7 @@ class Statement:
         if money:  # as the projections keep amounts
             keys["money"] = "currency"
         sources = list(dict.fromkeys(source for one in lot.values() for source in self._cube.sources(one)))
-        if len(sources) == 1 and not money and not joined and not first.distinct:
+        if len(sources) == 1 and not money and not self._joined and not joined and not first.distinct:
             groups = {n: keys[n] if n == "bucket" else _text(keys[f"g_{n}"]) for n in self.groups}
             rows = f"{sources[0]} as f\nwhere {self.where(first.window)}"
             return self._selected(rows, groups, {name: one.sql for name, one in lot.items()})

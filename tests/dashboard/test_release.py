@@ -1,11 +1,12 @@
 """A release that changes the file of a copy's table, and numbers of subscribers that got lost: copies are made right again."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from lakehouse.copies.copy import copied_tables
-from lakehouse.copies.numbers import Numbers
+from lakehouse.copies.numbers import Numbers, missummed
 from lakehouse.copies.server import Server
 from lakehouse.copies.shape import shape_of
 from lakehouse.errors import LakehouseError
@@ -139,6 +140,7 @@ def test_rows_follow_what_changed_under_the_same_key(server: Server, clickhouse:
         again = numbering(server)
         again.give()  # gold says otherwise
         again.bring()
+        assert clickhouse(LOOK_UP) == clickhouse(RECORD)
         again.correct("fact_support")
         again.follow(["fact_support"])
         assert clickhouse(plans) == before
@@ -147,6 +149,39 @@ def test_rows_follow_what_changed_under_the_same_key(server: Server, clickhouse:
         numbering(server).correct("fact_support")
         assert server.query(mutations) == done, "nothing had to be done"
     assert wrong(clickhouse) == 0
+
+
+@pytest.fixture
+def wide(server: Server) -> Iterator[str]:
+    """A copy in parts that have a file a column, as big ones are, of which a day was deleted and copied again."""
+    server.run("create table gold.wide as gold.fact_support")
+    try:
+        server.run("alter table gold.wide modify setting min_bytes_for_wide_part = 0, min_rows_for_wide_part = 0")
+        server.run("insert into gold.wide select * from gold.fact_support")
+        days = "select toDate(event_time) as day from gold.fact_support group by day order by count() desc limit 3"
+        server.run(f"delete from gold.wide where toDate(event_time) in ({days}) settings lightweight_deletes_sync = 2")
+        server.run(f"insert into gold.wide select * from gold.fact_support where toDate(event_time) in ({days})")
+        yield "wide"
+    finally:
+        server.run("drop table gold.wide sync")
+
+
+def test_sums_by_the_hour_follow_too(server: Server, wide: str) -> None:
+    moved = "user_sk in (select user_sk from gold.fact_support where user_plan is not null)"
+    assert missummed(server, wide) == []
+    with _turn_lock(settings()):
+        server.run(
+            "insert into gold.user_versions select user_sk, number, 'Other', city, most + 1 from gold.user_versions"
+            f" cross join (select max(turn) as most from gold.user_versions) as m where {moved} limit 1 by user_sk"
+        )
+        numbering(server).correct(wide)
+        assert missummed(server, wide) == []
+        assert server.query("select uniqExact(user_plan) from gold.wide") == [(1,)]
+        again = numbering(server)
+        again.give()
+        again.bring()
+        again.correct("fact_support")
+        again.follow(["fact_support"])
 
 
 def test_a_lost_record_is_put_back_from_the_copy_of_dim_user(server: Server, clickhouse: Any) -> None:

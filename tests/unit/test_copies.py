@@ -1,4 +1,4 @@
-"""What the copies do where the record of builds has forgotten what they would go by."""
+"""What the copies do where the record of builds has forgotten what they would go by, or rows can't be corrected."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from lakehouse.copies.copy import Change, Copies
+from lakehouse.errors import LakehouseError
+
+LOOKED_UP = "joinGetOrNull('gold.user_attributes', '{}', user_sk)"
 
 
 class FakeServer:
@@ -16,8 +19,10 @@ class FakeServer:
         self.told: list[str] = []
 
     def query(self, sql: str, **values: str) -> list[Any]:
+        if "greatest" in sql or "user_attributes" in sql:
+            return [] if "system.columns" in sql else [[1]]
         if "user_turns" in sql or "user_versions" in sql:
-            return [[1, 1, 0]] if sql.lstrip().startswith("select brought") else [[0]] if "greatest" in sql else []
+            return []
         if "from gold.copies" in sql:
             known = self._holds and values["table"] == "fact_calls"
             return [[self._holds, 1]] if known else []
@@ -26,6 +31,31 @@ class FakeServer:
     def run(self, sql: str, query_id: str = "") -> int:
         self.told.append(sql)
         return 0
+
+
+class KeyInOrder(FakeServer):
+    """One in which a version changed that rows of fact_calls have; that table is ordered by the key of it."""
+
+    def query(self, sql: str, **values: str) -> list[Any]:
+        if sql.lstrip().startswith("select number from gold.user_versions"):
+            return [[7]]
+        if "system.columns" in sql and "default_expression" in sql and values["table"] == "fact_calls":
+            return [("user_no", LOOKED_UP.format("number")), ("user_plan", LOOKED_UP.format("plan_type"))]
+        return super().query(sql, **values)
+
+    def run(self, sql: str, query_id: str = "") -> int:
+        if "update user_sk = user_sk" in sql:
+            raise LakehouseError("ClickHouse: Cannot UPDATE key column `user_sk`")
+        return super().run(sql, query_id)
+
+
+@pytest.mark.parametrize("new", [0, 1])
+def test_a_copy_whose_rows_cannot_be_corrected_is_made_anew(new: int) -> None:
+    server: Any = KeyInOrder(10)
+    states: Any = SimpleNamespace(state=lambda name: SimpleNamespace(snapshot_id=1))
+    [copied] = Copies(server, states).refresh([Change(n) for n in range(1, 11 + new)], ["fact_calls"], [])
+    assert (copied.table, copied.error) == ("fact_calls", None)
+    assert "exchange tables gold.fact_calls and gold.fact_calls__next" in server.told
 
 
 @pytest.mark.parametrize(
