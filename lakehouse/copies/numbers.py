@@ -152,13 +152,14 @@ class Numbers:
             return
         for key, looked_up in _held(self._server, table).items():
             held = [one for one in looked_up if one.attribute != "number"]
+            if not held:
+                continue
             number = next((one.column for one in looked_up if one.attribute == "number"), None)
             of_key = f"{key} in (select user_sk from gold.user_versions where number in ({moved}))"
-            if held:
-                columns, anew = ", ".join(one.column for one in held), ", ".join(one.anew for one in held)
-                rows = f"{number} in ({moved})" if number else of_key
-                self._run(_CORRECT, table=table, key=key, moved=rows, held=columns, anew=anew)
-                self._wait(table)
+            columns, anew = ", ".join(one.column for one in held), ", ".join(one.anew for one in held)
+            rows = f"{number} in ({moved})" if number else of_key
+            self._run(_CORRECT, table=table, key=key, moved=rows, held=columns, anew=anew)
+            self._wait(table)
 
     def _wait(self, table: str) -> None:
         """Until rows are corrected, however long that takes."""
