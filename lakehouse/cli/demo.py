@@ -181,6 +181,7 @@ def _show_next(console: Console) -> None:
         f"  [bold]{settings().dashboard_url}[/bold]{' ' * (44 - len(settings().dashboard_url))}the dashboard, in a browser\n"
         "  [bold]lakehouse sql[/bold]                               a console on all tables\n"
         "  [bold]lakehouse schemas[/bold]                           tables, grains, columns\n"
+        "  [bold]lakehouse audit[/bold]                             every event at every layer\n"
         "  [bold]lakehouse verify --from-bronze[/bold]              prove offsets and values\n"
         "  [bold]lakehouse check[/bold]                             is gold what it promises?\n"
         "  [bold]lakehouse generate --follow --rate 500[/bold]      a live stream, until Ctrl-C\n"

@@ -63,7 +63,12 @@ def schemas_command(table: str | None, as_json: bool) -> None:
 
 def _show(console: Console, info: TableInfo) -> None:
     console.print(f"[bold]{info.name}[/bold]  {info.grain}; from {info.source}; {info.rows:,} rows", highlight=False)
-    grid = Grid("column", "type", "key", "comment", box=None, padding=(0, 2, 0, 2))
+    grid = Grid(box=None, padding=(0, 2, 0, 2))
+    grid.add_column(
+        "column", no_wrap=True, min_width=max(len(c.name) for c in info.columns)
+    )  # to be copied into queries
+    for title in ("type", "key", "comment"):
+        grid.add_column(title)
     for c in info.columns:
         grid.add_row(c.name, c.type, c.key, c.comment)
     console.print(grid)

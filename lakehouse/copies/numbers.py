@@ -7,6 +7,7 @@ record is a turn; `gold.user_turns` says up to which one a copy's rows follow it
 corrected where they are, before anything else is done to a copy.
 """
 
+import logging
 import re
 import time
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from lakehouse.copies.server import Server
 from lakehouse.errors import LakehouseError
 from lakehouse.paths import data_files
 
+log = logging.getLogger(__name__)
 NUMBERED = "dim_user"
 _RECORD = ("user_sk", "number", "turn")
 _RESTORE = """
@@ -44,20 +46,26 @@ _COUNT = "select count() from gold.user_attributes"
 _SAME = "select (select {content} from gold.user_attributes) = (select {content} from ({counting}))"
 _TURN = "select greatest((select max(turn) from gold.user_versions), (select max(turn) from gold.user_turns))"
 # Those that changed after they were numbered; no row that is held can have a version that was numbered since.
-_MOVED = """
-select number from gold.user_versions where number in (select number from gold.user_versions where turn > {since})
-group by number having min(turn) < max(turn)
+_ANY_MOVED = """
+select 1 from gold.user_versions where number in (select number from gold.user_versions where turn > {since})
+group by number having min(turn) < max(turn) limit 1
 """
-# A column that is worked out from another can't be set, but is worked out again with it. Projections over it are made anew from
-# all rows of a part, also (26.9) from those that a lightweight delete left masked: these must go in the same statement.
+# Not as a set within a set: ClickHouse (26.9) may never end an update with one.
+_MOVED = "(select {of} from gold.user_versions group by {of} having max(turn) > {since} and min(turn) < max(turn))"
+# Projections are made anew from all rows of a part, also (26.9) from those that a lightweight delete left masked: they must go
+# before. In one statement with the update they may wait for each other for ever.
+_MASKED = "select 1 from system.parts where database = 'gold' and table = {table:String} and active and has_lightweight_delete"
+_UNMASK = "alter table gold.{table} apply deleted mask settings mutations_sync = 0"
+# A column that is worked out from another can't be set, but is worked out again with it.
 _CORRECT = """
-alter table gold.{table} apply deleted mask, update {key} = {key} where {moved}
-and toString(tuple({held})) != toString(tuple({anew})) settings mutations_sync = 0
+alter table gold.{table} update {key} = {key} where {moved} and toString(tuple({held})) != toString(tuple({anew}))
+settings mutations_sync = 0
 """
 _CORRECTING = (
-    "select latest_fail_reason from system.mutations where database = 'gold' and table = {table:String} and not is_done"
-    " and position(command, 'gold.user_attributes') > 0"
+    "select latest_fail_reason, parts_to_do from system.mutations where database = 'gold' and table = {table:String}"
+    " and not is_done and (position(command, 'gold.user_attributes') > 0 or position(command, 'DELETED MASK') > 0)"
 )
+_TOLD_EACH_S = 60.0
 _LONGEST_POLL_S = 1.0
 _FOLLOW = "insert into gold.user_turns (table_name, turn) select arrayJoin({tables:Array(String)}), {turn:Int64}"
 _PROJECTIONS = (
@@ -107,7 +115,7 @@ class Numbers:
         """
         if self._server.query("select 1 from gold.user_versions limit 1") and not self._misses_some():
             return False
-        self._turn = 0  # what was brought counts no more
+        self._turn = self._brought = 0  # what was brought counts no more
         return any(_held(self._server, table) for table in held)
 
     def restore(self) -> None:
@@ -132,10 +140,10 @@ class Numbers:
     def bring(self) -> None:
         """Fill the look-up, where it differs from the record; what this process brought before is not held against it again."""
         newest = self._newest_turn()
-        if self._turn and self._rows() == self._brought:
-            if newest > self._turn:
-                self._run(_BRING, since=self._turn)
-        else:
+        known = self._brought > 0 and self._rows() == self._brought
+        if known and newest > self._turn:
+            self._run(_BRING, since=self._turn)
+        if not known or self._rows() < self._brought:
             content = f"(count(), sum(cityHash64(toString(tuple(user_sk, number, {', '.join(self._attributes())})))))"
             if not self._server.query(self._worded(_SAME, content=content))[0][0]:
                 self._server.run("truncate table gold.user_attributes")
@@ -147,26 +155,32 @@ class Numbers:
     def correct(self, table: str) -> None:
         """Work out anew what rows of a fact have of versions that changed since it followed them."""
         since = self._followed.get(table, 0)
-        moved = _MOVED.format(since=since)
-        if since >= self._turn or not self._server.query(f"{moved} limit 1"):
+        if since >= self._turn or not self._server.query(_ANY_MOVED.format(since=since)):
             return
         for key, looked_up in _held(self._server, table).items():
             held = [one for one in looked_up if one.attribute != "number"]
             if not held:
                 continue
             number = next((one.column for one in looked_up if one.attribute == "number"), None)
-            of_key = f"{key} in (select user_sk from gold.user_versions where number in ({moved}))"
+            of = "number" if number else "user_sk"
+            moved = f"{number or key} in {_MOVED.format(of=of, since=since)}"
             columns, anew = ", ".join(one.column for one in held), ", ".join(one.anew for one in held)
-            rows = f"{number} in ({moved})" if number else of_key
-            self._run(_CORRECT, table=table, key=key, moved=rows, held=columns, anew=anew)
-            self._wait(table)
+            if self._server.query(_MASKED, table=table):
+                self._alter(table, _UNMASK.format(table=table))
+            self._alter(table, _CORRECT.format(table=table, key=key, moved=moved, held=columns, anew=anew))
 
-    def _wait(self, table: str) -> None:
-        """Until rows are corrected, however long that takes."""
-        pause = 0.01
+    def _alter(self, table: str, sql: str) -> None:
+        """Have rows written anew, however long that takes."""
+        self._server.run(sql, query_id=self._query_id)
+        pause, begun = 0.01, time.monotonic()
+        told = begun
         while under_way := self._server.query(_CORRECTING, table=table):
-            if reason := next((reason for (reason,) in under_way if reason), None):
+            if reason := next((reason for reason, _ in under_way if reason), None):
                 raise LakehouseError(f"rows of {table} can't be corrected: {reason}")
+            if time.monotonic() - told > _TOLD_EACH_S:
+                told = time.monotonic()
+                parts = sum(int(to_do) for _, to_do in under_way)
+                log.info("%s: rows are corrected since %.0f s; parts to do: %d", table, told - begun, parts)
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_POLL_S)
 

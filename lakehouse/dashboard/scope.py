@@ -12,6 +12,9 @@ from lakehouse.errors import UsageError
 
 DEFAULT_RANGE = "7d"
 FILTER = "f."
+_SAID = ("range", "from", "to", "window")
+# What an address may say besides, of which this is not the place.
+_BESIDE = ("page", "compare", "live", "offset")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=3700)
 _VALUES = 1000
@@ -84,6 +87,10 @@ def scope_of(parameters: Iterable[tuple[str, str]], model: Model, zone: str) -> 
     said: dict[str, str] = {}
     for name, value in parameters:
         if not name.startswith(FILTER):
+            if name not in (*_SAID, *_BESIDE):
+                raise UsageError(
+                    f"there is nothing called {name!r} here; there are {', '.join(_SAID)}, and filters as f.plan"
+                )
             said[name] = value
             continue
         dimension = name.removeprefix(FILTER)

@@ -239,7 +239,7 @@ def test_long_ranges_up_to_now_are_of_whole_hours() -> None:
     [
         [("range", "7 days")], [("range", "0d")], [("range", "99999d")], [("from", "yesterday")], [("from", "1e400")],
         [("from", "2026-11-21"), ("to", "2026-11-20")], [("window", "0")], [("window", "x")], [("f.shoe_size", "42")],
-        [("f.city", "x")] * 2000,
+        [("f.city", "x")] * 2000, [("city", "x")], [("since", "2026-11-20")],
     ],
 )  # fmt: skip
 def test_an_address_that_can_not_be_meant_is_refused(address: list[tuple[str, str]]) -> None:
