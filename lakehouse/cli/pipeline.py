@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _POLL_S = 0.5
 # An account that did not balance may balance soon, but is dear to draw up.
-_DEAR_POLL_S = 5.0
+_DEAR_POLL_S = 2.0
 
 
 @click.command("build")
