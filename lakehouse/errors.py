@@ -1,5 +1,8 @@
 """Errors named by what the caller does next."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class LakehouseError(Exception):
     """Something a person should read: what happened, where, and what to do."""
@@ -23,3 +26,9 @@ class CommitUnknown(LakehouseError):
 
 class Stop(LakehouseError):
     """The process must end: going on could lose or double events. Restarting is safe."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The nearest of the known names as a sentence, with a space before it; nothing if none is near."""
+    near = get_close_matches(name, list(known), 1)
+    return f" Did you mean {near[0]}?" if near else ""

@@ -1,6 +1,5 @@
 """Puts defects into good messages, and knows exactly what must become of each message."""
 
-import difflib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ import orjson
 import polars as pl
 from numpy.typing import NDArray
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, did_you_mean
 from sources.faults import Defect
 from sources.numbers import Ints
 from sources.rhythm import ClockChange
@@ -86,8 +85,7 @@ def _named(name: str, defects: Mapping[str, Sequence[Defect]]) -> dict[str, list
     if not chosen:
         everything = [defect for kinds in defects.values() for defect in kinds]
         groups = [*dict.fromkeys(defect.group for defect in everything), DUPLICATES]
-        near = difflib.get_close_matches(name, [*groups, *(defect.name for defect in everything)], n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = did_you_mean(name, [*groups, *(defect.name for defect in everything)])
         raise UsageError(
             f"--defects: no defect is called {name!r}.{hint} Groups: {', '.join(groups)}; "
             f"kinds are written as missing:amount, range:timestamp, warning:rounded_amount."

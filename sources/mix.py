@@ -1,6 +1,5 @@
 """Which event sources can be generated, and how many of a run's events each gets."""
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, did_you_mean
 from sources.calls import calls_at
 from sources.payment import payments_at
 from sources.recharge import recharges_at
@@ -56,8 +55,7 @@ def parse_sources(text: str) -> dict[str, float]:
     for part in text.split(","):
         name, equals, weight = (piece.strip() for piece in part.partition("="))
         if name not in EVENT_SOURCES:
-            near = difflib.get_close_matches(name, list(EVENT_SOURCES), n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = did_you_mean(name, EVENT_SOURCES)
             raise UsageError(
                 f"--sources: no event source is called {name!r}.{hint} There are: {', '.join(EVENT_SOURCES)}."
             )

@@ -1,13 +1,12 @@
 """Which sources there are, and their topics."""
 
-import difflib
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import yaml
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, did_you_mean
 from lakehouse.paths import data_files
 from lakehouse.settings import settings
 from streams.topics import Topics
@@ -60,8 +59,7 @@ def find_source(name: str, reference: bool = False) -> Source:
     choices = {key: source for key, source in known_sources().items() if source.is_reference or not reference}
     if name in choices:
         return choices[name]
-    near = difflib.get_close_matches(name, list(choices), n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(name, choices)
     kind = "reference data" if reference else "source"
     raise UsageError(f"no {kind} is called {name!r}.{hint} There are: {', '.join(choices) or 'none'}.")
 

@@ -3,13 +3,12 @@
 import importlib
 import os
 import sys
-from difflib import get_close_matches
 from typing import Any
 
 import click
 
 from lakehouse.cli.options import INTERRUPTED, PIPE_CLOSED
-from lakehouse.errors import LakehouseError, UsageError
+from lakehouse.errors import LakehouseError, UsageError, did_you_mean
 
 # command -> (module below lakehouse.cli, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -52,8 +51,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command; of one that there is not, tell the name that is nearest."""
-        if args[0] not in COMMANDS and (near := get_close_matches(args[0], COMMANDS, 1)):
-            ctx.fail(f"No such command {args[0]!r}. Did you mean {near[0]}?")
+        if args[0] not in COMMANDS and (hint := did_you_mean(args[0], COMMANDS)):
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

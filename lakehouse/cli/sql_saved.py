@@ -15,14 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from lakehouse.cli.sql_statements import Statement, code_pieces, split_statements
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, did_you_mean
 from lakehouse.paths import data_files
 from lakehouse.settings import settings
 
@@ -140,9 +139,7 @@ def find(engine: str | None, name: str) -> SavedQuery:
         if name in found:
             return _read(found[name], one)
         known |= found
-    near = get_close_matches(name, known, 1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    raise UsageError(f"there is no saved query {name!r}.{hint} There are: {', '.join(known)}")
+    raise UsageError(f"there is no saved query {name!r}.{did_you_mean(name, known)} There are: {', '.join(known)}")
 
 
 def _engines(engine: str | None) -> Sequence[str]:

@@ -63,7 +63,7 @@ class Copies:
         self._server = server
         self._states = states
         self._lake = catalog_database
-        self._numbers = Numbers(server, catalog_database, _QUERY_ID + "user_numbers")
+        self._numbers = Numbers(server, catalog_database, _QUERY_ID + "user_versions")
         self._numbered = False
 
     def create_tables(self) -> None:
@@ -204,7 +204,10 @@ class Copies:
 
     def _restore_numbers(self) -> None:
         self._numbers.create_tables()
-        if self._numbers.are_lost(table for table in copied_tables() if self.recorded_build(table)):
+        if not self._numbers.are_lost():
+            return
+        # rows may have what the record can't tell how to correct
+        if self._numbers.are_held(table for table in copied_tables() if self.recorded_build(table)):
             log.warning("numbers of subscribers are gone: all copies are made anew")
             self._server.run("truncate table gold.copies")  # first: it must not be forgotten
         self._numbers.restore()

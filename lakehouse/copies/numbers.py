@@ -11,6 +11,7 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -107,19 +108,17 @@ class Numbers:
         for path in number_files():
             self._server.run(path.read_text())
 
-    def are_lost(self, held: Iterable[str]) -> bool:
-        """Whether the record misses what rows have, so that it can't tell how to correct them.
+    def are_lost(self) -> bool:
+        """Whether the record is empty, or misses what the copy of dim_user has a number for."""
+        return not self._server.query("select 1 from gold.user_versions limit 1") or self._misses_some()
 
-        Args:
-            held: tables that were copied before.
-        """
-        if self._server.query("select 1 from gold.user_versions limit 1") and not self._misses_some():
-            return False
-        self._turn = self._brought = 0  # what was brought counts no more
-        return any(_held(self._server, table) for table in held)
+    def are_held(self, tables: Iterable[str]) -> bool:
+        """Whether rows of some of the tables hold anything of the record."""
+        return any(_held(self._server, table) for table in tables)
 
     def restore(self) -> None:
         """Put back into the record what the copy of dim_user holds and the record lost."""
+        self._turn = self._brought = 0  # what was brought counts no more
         if self._misses_some():
             self._run(_RESTORE, turn=self._newest_turn() + 1)
 
@@ -131,7 +130,7 @@ class Numbers:
 
     def give(self) -> None:
         """Number the versions that have no number yet, and note the attributes that changed."""
-        attributes = self._attributes()
+        attributes = self._attributes
         values = ", ".join(f"{expression(name, kind)} as {name}" for name, kind in attributes.items())
         gold = _GOLD.format(key=expression("user_sk", "UInt128"), values=values, lake=self._lake)
         for versions in (gold, _COPY.format(names=", ".join(attributes))):
@@ -144,7 +143,7 @@ class Numbers:
         if known and newest > self._turn:
             self._run(_BRING, since=self._turn)
         if not known or self._rows() < self._brought:
-            content = f"(count(), sum(cityHash64(toString(tuple(user_sk, number, {', '.join(self._attributes())})))))"
+            content = f"(count(), sum(cityHash64(toString(tuple(user_sk, number, {', '.join(self._attributes)})))))"
             if not self._server.query(self._worded(_SAME, content=content))[0][0]:
                 self._server.run("truncate table gold.user_attributes")
                 self._run(_BRING)
@@ -190,6 +189,7 @@ class Numbers:
         if late:
             self._server.query(_FOLLOW, tables=late, turn=self._turn)
 
+    @cached_property
     def _attributes(self) -> dict[str, str]:
         """Names and types of what is held beside the number."""
         columns = dict(columns_of(self._server, "user_versions"))
@@ -202,7 +202,7 @@ class Numbers:
         return int(self._server.query(_TURN)[0][0])
 
     def _worded(self, sql: str, since: int = 0, **words: object) -> str:
-        names = ", ".join(self._attributes())
+        names = ", ".join(self._attributes)
         return sql.format(**{"names": names, "counting": _COUNTING.format(names=names, since=since), **words})
 
     def _run(self, sql: str, since: int = 0, **words: object) -> None:

@@ -45,6 +45,23 @@ def wrong(clickhouse: Any, *only: str) -> int:
     return found
 
 
+def change(server: Server, plan: str, which: str) -> None:
+    """Have the record say another plan of some versions, as a turn of its own."""
+    server.run(
+        f"insert into gold.user_versions select user_sk, number, '{plan}', city, most + 1 from gold.user_versions"
+        f" cross join (select max(turn) as most from gold.user_versions) as m where {which} limit 1 by user_sk"
+    )
+
+
+def set_right(server: Server) -> None:
+    """Have the record, the look-up and fact_support say what gold does."""
+    numbers = numbering(server)
+    numbers.give()
+    numbers.bring()
+    numbers.correct("fact_support")
+    numbers.follow(["fact_support"])
+
+
 def numbering(server: Server) -> Numbers:
     """Of a process that began just now, and brought the look-up up to date."""
     numbers = Numbers(server, "lk", "lakehouse-copy-test")
@@ -128,21 +145,14 @@ def test_rows_follow_what_changed_under_the_same_key(server: Server, clickhouse:
     plans = f"select toString(user_plan) as plan, count() as n {rows}"
     before = clickhouse(plans)
     with _turn_lock(settings()):
-        server.run(
-            "insert into gold.user_versions select user_sk, number, 'Other', city, most + 1 from gold.user_versions"
-            f" cross join (select max(turn) as most from gold.user_versions) as m where {moved}"
-        )
+        change(server, "Other", moved)
         for _ in range(2):  # the second one as if the first had been killed before it could note what it did
             numbering(server).correct("fact_support")
             other = clickhouse(plans)
             assert [row["plan"] for row in other] == ["Other"]
             assert wrong(clickhouse, "fact_support") == 0
-        again = numbering(server)
-        again.give()  # gold says otherwise
-        again.bring()
+        set_right(server)
         assert clickhouse(LOOK_UP) == clickhouse(RECORD)
-        again.correct("fact_support")
-        again.follow(["fact_support"])
         assert clickhouse(plans) == before
         mutations = "select count() as n from system.mutations where database = 'gold' and table = 'fact_support'"
         done = server.query(mutations)
@@ -171,18 +181,11 @@ def test_sums_by_the_hour_follow_too(server: Server, wide: str) -> None:
     assert missummed(server, wide) == []
     with _turn_lock(settings()):
         for plan in ("A", "B", "C", "Other"):  # turns that nobody followed
-            server.run(
-                f"insert into gold.user_versions select user_sk, number, '{plan}', city, most + 1 from gold.user_versions"
-                f" cross join (select max(turn) as most from gold.user_versions) as m where {moved} limit 1 by user_sk"
-            )
+            change(server, plan, moved)
         numbering(server).correct(wide)
         assert missummed(server, wide) == []
         assert server.query("select distinct user_plan from gold.wide") == [("Other",)]
-        again = numbering(server)
-        again.give()
-        again.bring()
-        again.correct("fact_support")
-        again.follow(["fact_support"])
+        set_right(server)
 
 
 def test_a_lost_record_is_put_back_from_the_copy_of_dim_user(server: Server, clickhouse: Any) -> None:

@@ -103,7 +103,7 @@ def test_a_row_that_only_the_copy_lacks_is_named(told: Any, clickhouse: Any, tab
 @pytest.mark.parametrize(
     ("table", "source", "change"),
     [
-        ("fact_support", "support", "customer_phone = '+20'"),
+        ("fact_support", "support", "user_sk = (select max(user_sk) from gold.dim_user)"),
         ("dim_agent", "agents", "agent_id = concat(agent_id, '?')"),
     ],
 )
