@@ -61,7 +61,7 @@ class Fairness:
 def write(number: int, table_name: str, by_turns: bool, seconds: float, result: str) -> None:
     """One writer: a batch a second, from where its table stands."""
     table = client.connect(settings()).load_table(table_name)
-    turns = Turns.at(settings().redis_url) if by_turns else None
+    turns = Turns.at(settings()) if by_turns else None
     fenced = FencedTable(table, turns)
     told: dict[str, Any] = {"latencies": [], "tries": 0, "lost": 0, "dropped": 0}
     _count_tries(told)

@@ -18,6 +18,7 @@ from pyiceberg.exceptions import NamespaceAlreadyExistsError
 from pyiceberg.table import Table
 
 from catalog.client import connect
+from lakehouse import kafka_access
 from lakehouse.settings import Settings, settings
 
 # written to the snapshot's summary: messages read so far
@@ -103,7 +104,7 @@ class Loop:
         self._table: Table | None = None
         self._consumer = Consumer(
             {
-                "bootstrap.servers": settings.kafka_bootstrap,
+                **kafka_access.librdkafka(settings),
                 "group.id": group,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,

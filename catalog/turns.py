@@ -18,6 +18,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from catalog.offer import Offer
+from lakehouse import redis_access
+from lakehouse.settings import Settings
 
 log = logging.getLogger(__name__)
 # A turn that takes longer is passed on; commits of 0.1 to 0.5 s were seen, 3 s on a loaded machine. That of a process that
@@ -60,10 +62,12 @@ class Turns:
         self._rests_until_s = 0.0
 
     @classmethod
-    def at(cls, url: str) -> "Turns":
-        """The turns in the Redis of a URL. It has half a second to answer, once: a commit waits for it."""
+    def at(cls, settings: Settings) -> "Turns":
+        """The turns in the Redis of the settings. It has half a second to answer, once: a commit waits for it."""
         once = Retry(NoBackoff(), 0)
-        return cls(redis.Redis.from_url(url, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S, retry=once))
+        return cls(
+            redis_access.client(settings, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S, retry=once)
+        )
 
     @contextmanager
     def next(self, table: str, offer: Offer, patience_s: float) -> Iterator[Turn]:

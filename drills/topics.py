@@ -13,6 +13,7 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from drills.field import DrillFailed, Field, Outcome
+from lakehouse import kafka_access
 from lakehouse.settings import settings
 from streams.contract import contracts
 from streams.topics import Topics
@@ -68,7 +69,7 @@ def poison(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> N
 
 def _client() -> dict[str, Any]:
     """Settings of a client that says nothing when its Kafka ends."""
-    return {"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0}
+    return kafka_access.librdkafka(settings())
 
 
 def _digest(key: bytes | None, value: bytes | None) -> int:

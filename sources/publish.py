@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from lakehouse import kafka_access
 from lakehouse.deadline import Deadline
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
@@ -76,7 +77,7 @@ class Publisher:
         self._ready: set[str] = set()
         now = settings()
         self._give_up_s = now.publish_wait_s
-        where = {"bootstrap.servers": now.kafka_bootstrap, "message.timeout.ms": self._give_up_s * 1000}
+        where = {**kafka_access.librdkafka(now), "message.timeout.ms": self._give_up_s * 1000}
         self._producer = Producer({**_CONFIG, **where, "on_delivery": self._delivered})
 
     @property

@@ -17,6 +17,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
+from lakehouse import kafka_access
 from lakehouse.settings import settings
 from sources.files import MessageFile
 from sources.publish import Publisher
@@ -220,7 +221,7 @@ class ResumedMessages:
 
 def topic_id(topic: str) -> str:
     """What Kafka calls a topic inside: another one after it was deleted and made anew, or in another cluster."""
-    client = AdminClient({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0})
+    client = AdminClient(kafka_access.librdkafka(settings()))
     try:
         [asked] = client.describe_topics(TopicCollection([topic]), request_timeout=_ANSWER_S).values()
         return str(asked.result().topic_id)

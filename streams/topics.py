@@ -9,6 +9,7 @@ from confluent_kafka.admin._listoffsets import OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from catalog.offsets import PartitionId
+from lakehouse import kafka_access
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 
@@ -29,7 +30,7 @@ class Topics:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap, "log_level": 0})
+        self._admin = AdminClient(kafka_access.librdkafka(settings))
 
     def ensure(self, names: Iterable[str]) -> None:
         """Create the topics that are not there.

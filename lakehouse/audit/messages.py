@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from catalog.client import Catalog
 from catalog.lineage import Standing
 from catalog.offsets import Offsets, PartitionId, Positions
+from lakehouse import kafka_access
 from lakehouse.audit.coverage import SCHEMA, covered, difference, size, together, told_by
 from lakehouse.audit.verify import Progress, Proof, held_against
 from lakehouse.errors import Retry
@@ -89,13 +90,12 @@ def _messages(
     """A topic's committed messages from some offsets up to others, some at a time."""
     consumer = Consumer(
         {
-            "bootstrap.servers": settings.kafka_bootstrap,
+            **kafka_access.librdkafka(settings),
             "group.id": "lakehouse-verify",
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "enable.partition.eof": True,
             "auto.offset.reset": "earliest",
-            "log_level": 0,
         }
     )
     left = {p.partition: ends[p] for p in wanted}

@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import click
 
+from lakehouse import trino_access
 from lakehouse.cli.sql_output import Output
 from lakehouse.cli.sql_progress import QueryProgress
 from lakehouse.cli.sql_result import Session
@@ -31,23 +32,26 @@ def trino_console(settings: Settings, catalog: str, schema: str, *, writes: bool
     from lakehouse.stack.java import java_command
     from lakehouse.stack.server import ask
 
-    if not ask(f"{settings.trino_url.rstrip('/')}/v1/info"):
+    if not ask(f"{settings.trino_url.rstrip('/')}/v1/info", authority=settings.trino_ca):
         raise Retry(f"Trino at {settings.trino_url} does not answer; is `lakehouse up` running?")
     jar = artifacts.trino_console(settings.cache_dir)
     if not jar.is_file():
         click.echo("downloading Trino's command line", err=True)
         wanted = [one for one in artifacts.pinned() if one.path(settings.cache_dir) == jar]
         artifacts.fetch(settings.cache_dir, wanted, lambda size: None)
+    user, password = trino_access.credentials(settings, writes=writes)
     command = java_command(
         # Its terminal library is native code.
         ["--enable-native-access=ALL-UNNAMED"], [jar], "io.trino.cli.Trino",
-        "--server", settings.trino_url, "--user", settings.trino_user if writes else settings.trino_reader,
+        "--server", settings.trino_url, "--user", user,
+        *(("--password",) if password else ()),
+        *(("--truststore-path", str(settings.trino_ca)) if settings.trino_ca is not None else ()),
         "--catalog", catalog, "--schema", schema, "--source", "lakehouse-sql",
     )  # fmt: skip
     history = _history(settings, "trino")
     click.echo(f"Trino at {settings.trino_url}, {catalog}.{schema}; `exit` ends, `help` helps", err=True)
     # In place of this process, so that keys and signals are Trino's alone.
-    os.execve(command[0], command, {**os.environ, "TRINO_HISTORY_FILE": str(history)})
+    os.execve(command[0], command, {**os.environ, "TRINO_HISTORY_FILE": str(history), "TRINO_PASSWORD": password})
 
 
 def clickhouse_console(settings: Settings, session: Session, limit: int) -> None:

@@ -3,12 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
-import trino
 from requests.exceptions import RequestException
 from trino.exceptions import Error, TrinoQueryError
 
+from lakehouse import trino_access
 from lakehouse.cli.sql_result import WRITE_HINT, Result, Row, Told, one_line
 from lakehouse.cli.sql_statements import Values
 from lakehouse.errors import LakehouseError, Retry
@@ -31,18 +30,9 @@ class TrinoSession:
             schema: that unqualified names are of [default: gold].
             writes: whether it is the owner's, who may change data.
         """
-        url = urlsplit(settings.trino_url)
         self._url = settings.trino_url
-        self._connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
-            host=url.hostname or "127.0.0.1",
-            port=url.port or 8080,
-            user=settings.trino_user if writes else settings.trino_reader,
-            source="lakehouse-sql",
-            catalog=catalog or "iceberg",
-            schema=schema or "gold",
-            http_scheme=url.scheme or "http",
-            max_attempts=3,
-            request_timeout=60,
+        self._connection = trino_access.connect(
+            settings, writes=writes, source="lakehouse-sql", catalog=catalog or "iceberg", schema=schema or "gold"
         )
 
     @contextlib.contextmanager

@@ -4,12 +4,11 @@ import time
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import urlsplit
 
-import trino
 from requests.exceptions import RequestException
 from trino.exceptions import Error, TrinoConnectionError, TrinoQueryError
 
+from lakehouse import trino_access
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
 
@@ -31,21 +30,9 @@ class Engine:
         source: what Trino is told that asks.
         session: session properties.
         """
-        url = urlsplit(settings.trino_url)
         self._url = settings.trino_url
         self._source = source
-        self._connection: Any = trino.dbapi.connect(  # type: ignore[no-untyped-call]
-            host=url.hostname or "127.0.0.1",
-            port=url.port or 8080,
-            user=settings.trino_user,
-            source=source,
-            catalog="iceberg",
-            schema="gold",
-            http_scheme=url.scheme or "http",
-            session_properties=dict(session),
-            max_attempts=3,
-            request_timeout=60,
-        )
+        self._connection = trino_access.connect(settings, writes=True, source=source, session=session)
 
     def run(self, sql: str) -> list[list[Any]]:
         """Run a statement to its end and return its rows (of an insert or merge: one row, the count).

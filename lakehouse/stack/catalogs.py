@@ -5,35 +5,44 @@ The folder holds `catalog/*.properties` (ours and an operator's), `kafka/*.json`
 `python -m lakehouse.stack.catalogs FOLDER`.
 """
 
+import hashlib
 import json
 import re
+import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
+from lakehouse import kafka_access, redis_access
 from lakehouse.paths import data_files
 from lakehouse.settings import Settings, settings
+from lakehouse.stack.process import write_private
 from streams import reference_keys
 from streams.contract import Contract, Field, contracts
 
 FOLDER = "trino/etc/catalog"
 _SOURCES = "${SOURCES}"
+_ITERATIONS = 100_000
 _VARIABLE = re.compile(r"\$\{ENV:(\w+)\}")
 # What workers put into Redis was accepted, so these decode; every other type is there as text.
 _REDIS_TYPES = {"double": "DOUBLE", "bool": "BOOLEAN", "int": "BIGINT", "date": "DATE"}
 
 
 def variables(now: Settings) -> dict[str, str]:
-    """What the property files name by `${ENV:…}`, but for TRINO_PORT and TRINO_CATALOGS, which are Trino's own."""
+    """What the property files name by `${ENV:…}`, but for TRINO_PORT and TRINO_CATALOGS, which are Trino's own.
+
+    Of Kafka, Redis and ClickHouse Trino is a reader: what its owner may do there, he does not do through Trino.
+    """
     redis = urlsplit(now.redis_url)
+    user, password = redis_access.credentials(now.as_reader())
     return {
         "LAKEHOUSE_KAFKA_BOOTSTRAP": now.kafka_bootstrap,
         "REDIS_ADDRESS": f"{redis.hostname}:{redis.port or 6379}",
         "REDIS_DATABASE": redis.path.strip("/") or "0",
-        "REDIS_USER": unquote(redis.username or ""),
-        "REDIS_PASSWORD": unquote(redis.password or ""),
+        "REDIS_USER": user,
+        "REDIS_PASSWORD": password,
         "LAKEHOUSE_CATALOG_URL": now.catalog_url.rstrip("/"),
         "LAKEHOUSE_CATALOG_WAREHOUSE": now.catalog_warehouse,
         "LAKEHOUSE_S3_ENDPOINT": now.s3_endpoint,
@@ -41,8 +50,8 @@ def variables(now: Settings) -> dict[str, str]:
         "LAKEHOUSE_S3_ACCESS_KEY": now.s3_access_key,
         "LAKEHOUSE_S3_SECRET_KEY": now.s3_secret_key.get_secret_value(),
         "CLICKHOUSE_ADDRESS": urlsplit(now.clickhouse_url).netloc,
-        "LAKEHOUSE_CLICKHOUSE_USER": now.clickhouse_user,
-        "LAKEHOUSE_CLICKHOUSE_PASSWORD": now.clickhouse_password.get_secret_value(),
+        "CLICKHOUSE_USER": now.clickhouse_federation,
+        "CLICKHOUSE_PASSWORD": now.clickhouse_federation_password.get_secret_value(),
     }
 
 
@@ -58,28 +67,44 @@ def write(now: Settings, folder: Path) -> None:
     files |= {f"kafka/{one.source}.json": _json(kafka_table(one, now)) for one in known}
     files |= {f"redis/{one.source}.json": _json(redis_table(one)) for one in known if not one.is_event}
     files["rules.json"] = _json(_rules(now))
+    files["kafka-client.properties"] = kafka_access.properties(kafka_access.java(now.as_reader()))
+    files["passwords"] = passwords(now)
     for part in ("catalog", "kafka", "redis"):
         (folder / part).mkdir(parents=True, exist_ok=True)
         for path in (folder / part).iterdir():
             if f"{part}/{path.name}" not in files:
                 path.unlink()
     for name, text in files.items():
-        (folder / name).write_text(text)
+        write_private(folder / name, text)
 
 
 def _rules(now: Settings) -> dict[str, Any]:
     """Only the owner of the tables may write: https://trino.io/docs/476/security/file-system-access-control.html."""
-    owner, execute = {"user": re.escape(now.trino_user)}, "EXECUTE"
+    owner = {"user": re.escape(now.trino_user)}
     return {
         "catalogs": [{**owner, "allow": "all"}, {"allow": "read-only"}],
-        # what passes a query through to ClickHouse is a function; without a rule nobody has any but the built-in ones
-        "functions": [
-            {**owner, "privileges": [execute, "GRANT_EXECUTE", "OWNERSHIP"]},
-            {"privileges": [execute]},
-        ],
-        "procedures": [{**owner, "privileges": [execute]}],
-        "system_information": [{"allow": ["read"]}],
+        # What passes a query through to ClickHouse, or reads a table's changes, is a function; of those without a rule
+        # everybody has the built-in ones and nobody another.
+        "functions": [{**owner, "privileges": ["EXECUTE", "GRANT_EXECUTE", "OWNERSHIP"]}],
+        "procedures": [{**owner, "privileges": ["EXECUTE"]}],
+        # of others' queries nobody but the owner sees or ends any
+        "queries": [{**owner, "allow": ["execute", "view", "kill"]}, {"allow": ["execute"]}],
+        "system_information": [{**owner, "allow": ["read"]}],
     }
+
+
+def passwords(now: Settings) -> str:
+    """Trino's password file: https://trino.io/docs/476/security/password-file.html. Salted and stretched, though the passwords
+    that `up` makes need neither: an operator may set his own."""
+    users = {now.trino_user: now.trino_password, now.trino_reader: now.trino_reader_password}
+    return "".join(f"{name}:{_hashed(secret.get_secret_value())}\n" for name, secret in users.items())
+
+
+def _hashed(password: str) -> str:
+    """PBKDF2 with HMAC-SHA1, as Trino reads it: iterations, salt and hash. It remembers which passwords it has checked."""
+    salt = secrets.token_bytes(16)
+    found = hashlib.pbkdf2_hmac("sha1", password.encode(), salt, _ITERATIONS, 32)
+    return f"{_ITERATIONS}:{salt.hex()}:{found.hex()}"
 
 
 def _properties(text: str, now: Settings) -> str:

@@ -1,14 +1,21 @@
-"""ClickHouse's own server, HTTP and native, out of the pip package chdb-core; configured by `clickhouse/etc`."""
+"""ClickHouse's own HTTP server out of the pip package chdb-core; configured by `clickhouse/etc`."""
 
+import base64
+import hashlib
 import re
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import SecretStr
 
 from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.paths import data_folder
 from lakehouse.settings import Settings
+from lakehouse.stack.process import write_private
 from lakehouse.stack.server import LOOPBACK, PROBE_TIMEOUT_S, Server, is_local
 
 CATALOG_DATABASE = "lk"
@@ -40,8 +47,10 @@ def run_sql(now: Settings, statement: str, timeout_s: float = _SETTLE_TIMEOUT_S)
 def attach_catalog(now: Settings) -> None:
     """Make the database `lk`, through which ClickHouse reads the Iceberg tables itself, e.g. lk.`gold.fact_calls`.
 
-    Made anew each time, since ports and keys are written into it; the tables are the catalog's and are not touched.
+    Made anew each time, since ports and keys are written into it; the tables are the catalog's and are not touched. The key is
+    one that only reads, where there is one.
     """
+    now = now.as_reader().model_copy(update=_owner(now))
     key, secret = now.s3_access_key, now.s3_secret_key.get_secret_value()
     catalog = now.catalog_url.rstrip("/")
     bucket = urllib.parse.urlsplit(now.catalog_warehouse).netloc
@@ -62,6 +71,10 @@ def attach_catalog(now: Settings) -> None:
     )
 
 
+def _owner(now: Settings) -> dict[str, Any]:
+    return {"clickhouse_user": now.clickhouse_user, "clickhouse_password": now.clickhouse_password}
+
+
 def _text(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
@@ -73,7 +86,7 @@ class ClickHouse(Server):
     name = "clickhouse"
     title = "ClickHouse"
     after = ("seaweedfs",)  # for the database lk
-    port_names = ("clickhouse", "clickhouse_native")
+    port_names = ("clickhouse",)
 
     @property
     def external(self) -> bool:  # type: ignore[override]
@@ -84,29 +97,46 @@ class ClickHouse(Server):
         """Copy config.xml and users.xml, the users under the names of the settings."""
         folder, etc = self.working_folder(), data_folder("clickhouse") / "etc"
         (folder / "data").mkdir(exist_ok=True)
-        (folder / "config.xml").write_text((etc / "config.xml").read_text())
-        users = (etc / "users.xml").read_text()
-        head, tail = users.split("<users>")
-        names = {"lakehouse": self.settings.clickhouse_user, "reader": self.settings.clickhouse_reader}
-        for written, name in names.items():
+        names = self._names()
+        for name in names.values():
             if not _NAME.fullmatch(name) or name == "default":
                 raise UsageError(f"{name!r} cannot be the name of a ClickHouse user; take letters, digits and _")
+        (folder / "config.xml").write_text(with_handlers((etc / "config.xml").read_text(), list(names.values())))
+        users = (etc / "users.xml").read_text()
+        head, tail = users.split("<users>")
+        for written, name in names.items():
             tail = tail.replace(f"<{written}>", f"<{name}>").replace(f"</{written}>", f"</{name}>")
-        (folder / "users.xml").write_text(f"{head}<users>{tail}")
+        write_private(folder / "users.xml", f"{head}<users>{tail}")
+
+    def _names(self) -> dict[str, str]:
+        """The users in the files, each with the name that the settings have for it."""
+        now = self.settings
+        return {
+            "lakehouse": now.clickhouse_user,
+            "reader": now.clickhouse_reader,
+            "federation": now.clickhouse_federation,
+        }
 
     def command(self) -> list[str]:
-        """This Python with the child module."""
-        return [sys.executable, "-m", "lakehouse.stack.clickhouse_child", str(self.working_folder() / "data")]
+        """This Python with the child module, told where it may go."""
+        beyond = (urllib.parse.urlsplit(url) for url in (self.settings.s3_endpoint, self.settings.catalog_url))
+        ports = [str(url.port or (443 if url.scheme == "https" else 80)) for url in beyond]
+        place = str(self.working_folder() / "data")
+        return [sys.executable, "-m", "lakehouse.stack.clickhouse_child", place, str(self.ports["clickhouse"]), *ports]
 
     def environment(self) -> dict[str, str]:
-        """What the files name by `from_env`."""
+        """What the files name by `from_env`; no password is among it."""
+        now = self.settings
+        passwords = {
+            "OWNER": now.clickhouse_password,
+            "READER": now.clickhouse_reader_password,
+            "FEDERATION": now.clickhouse_federation_password,
+        }
         return {
             "TZ": "UTC",
             "CLICKHOUSE_LISTEN_HOST": LOOPBACK,
             "CLICKHOUSE_HTTP_PORT": str(self.ports["clickhouse"]),
-            "CLICKHOUSE_TCP_PORT": str(self.ports["clickhouse_native"]),
-            "CLICKHOUSE_OWNER_PASSWORD": self.settings.clickhouse_password.get_secret_value(),
-            "CLICKHOUSE_READER_PASSWORD": self.settings.clickhouse_reader_password.get_secret_value(),
+            **{f"CLICKHOUSE_{name}_SHA256": _sha256(secret) for name, secret in passwords.items()},
         }
 
     def healthy(self) -> bool:
@@ -120,3 +150,32 @@ class ClickHouse(Server):
         """Make the databases."""
         run_sql(self.settings, "create database if not exists gold engine = Atomic")
         attach_catalog(self.settings)
+
+
+def _sha256(secret: SecretStr) -> str:
+    return hashlib.sha256(secret.get_secret_value().encode()).hexdigest()
+
+
+def with_handlers(config: str, names: Sequence[str]) -> str:
+    """A config.xml that answers requests of these users and of nobody else."""
+    by_name = f"regex:({'|'.join(names)})"
+    by_password = f"regex:Basic ({'|'.join(map(_basic, names))}).*"
+    for header, pattern in (("X-ClickHouse-User", by_name), ("Authorization", by_password)):
+        config = re.sub(f"<{header}>.*</{header}>", f"<{header}>{pattern}</{header}>", config)
+    return config
+
+
+def _basic(name: str) -> str:
+    """A pattern for what base64 makes of `name:` and whatever follows: https://datatracker.ietf.org/doc/html/rfc7617."""
+    said = f"{name}:".encode()
+    whole = len(said) // 3 * 3
+    # what is left over shares its last character with what follows: of that only the first bits are known
+    ends = {base64.b64encode(said[whole:] + bytes([byte, 0, 0]))[: len(said) - whole + 1] for byte in range(256)}
+    rest = sorted({end[: len(said) - whole].decode() for end in ends})
+    last = sorted({end[len(said) - whole :].decode() for end in ends}) if len(said) > whole else []
+    return base64.b64encode(said[:whole]).decode() + "".join(rest[:1]) + _one_of(last)
+
+
+def _one_of(characters: Sequence[str]) -> str:
+    """A class of characters; base64's own signs in it need no escaping."""
+    return f"[{''.join(characters)}]" if characters else ""

@@ -1,13 +1,19 @@
 """Kafka, one KRaft node that is broker and controller: the jars from Maven, run by the pip package's Java."""
 
 import base64
+import secrets
 import subprocess
 import uuid
 
 from lakehouse.errors import LakehouseError
+from lakehouse.kafka_access import jaas, librdkafka
+from lakehouse.settings import Settings
 from lakehouse.stack.artifacts import kafka_jars
 from lakehouse.stack.java import java_command
-from lakehouse.stack.server import LOOPBACK, Server, exchange, is_local
+from lakehouse.stack.kafka_users import admit, rules, users
+from lakehouse.stack.process import write_private
+from lakehouse.stack.server import LOOPBACK, Server, Site, exchange, is_local
+from streams.contract import contracts
 
 # 512 MB carried 400,000 events/s on two cores; the page cache does the rest.
 _HEAP = ("-Xmx512m", "-Xms256m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=50")
@@ -20,10 +26,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=PLAINTEXT://{host}:{port}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+inter.broker.listener.name=CLIENTS
+listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller}
+advertised.listeners=CLIENTS://{host}:{port}
+listener.security.protocol.map=CLIENTS:{clients},CONTROLLER:SASL_PLAINTEXT
 log.dirs={data}
 
 # Topics are made on purpose, with their partitions; a typing error must not make one.
@@ -54,7 +60,22 @@ log.cleaner.dedupe.buffer.size=33554432
 num.network.threads=2
 num.io.threads=4
 num.recovery.threads.per.data.dir=2
+
+# Everybody says who he is: users by SCRAM, and the broker itself, who is above all rules, by a password of this start.
+super.users=User:{broker}
+sasl.mechanism.controller.protocol=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.controller.sasl.enabled.mechanisms=PLAIN
+listener.name.controller.plain.sasl.jaas.config={itself}
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+allow.everyone.if.no.acl.found={open}
 """
+_CLOSED = """\
+listener.name.clients.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.clients.plain.sasl.jaas.config={itself}
+listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+"""
+_BROKER = "broker"
 
 
 class Kafka(Server):
@@ -63,6 +84,11 @@ class Kafka(Server):
     name = "kafka"
     title = "Kafka"
     port_names = ("kafka", "kafka_controller")
+
+    def __init__(self, site: Site) -> None:
+        """The broker's own password is made anew with each start, and written down in its properties alone."""
+        super().__init__(site)
+        self._password = ""
 
     @property
     def external(self) -> bool:  # type: ignore[override]
@@ -73,14 +99,22 @@ class Kafka(Server):
         """Write the properties and, the first time, format the log folder."""
         folder = self.working_folder()
         data = folder / "data"
-        (folder / "server.properties").write_text(
-            _PROPERTIES.format(
+        self._password = secrets.token_hex(24)
+        itself = jaas("plain.PlainLoginModule", _BROKER, self._password, **{_BROKER: self._password})
+        text = _PROPERTIES + ("" if self.settings.kafka_open else _CLOSED)
+        write_private(
+            folder / "server.properties",
+            text.format(
                 host=LOOPBACK,
                 port=self.ports["kafka"],
                 controller=self.ports["kafka_controller"],
                 data=data,
                 partitions=self.settings.kafka_partitions,
-            )
+                clients="PLAINTEXT" if self.settings.kafka_open else "SASL_PLAINTEXT",
+                broker=_BROKER if not self.settings.kafka_open else f"{_BROKER};User:ANONYMOUS",
+                itself=itself,
+                open=str(self.settings.kafka_open).lower(),
+            ),
         )
         if not (data / "meta.properties").exists():
             self._format()
@@ -115,15 +149,30 @@ class Kafka(Server):
     def healthy(self) -> bool:
         """Whether it answers a request; its port opens seconds before it does."""
         if self.external:
-            return _external_answers(self.settings.kafka_bootstrap)
+            return _external_answers(self.settings)
         return exchange(self.ports["kafka"], _API_VERSIONS)[4:8] == b"\x00\x00\x00\x01"
 
+    def settle(self) -> None:
+        """Let in those whom the settings name, each for what it does."""
+        if self.settings.kafka_open:
+            return
+        names = [self.settings.topic(source) for source in contracts()]
+        itself = {
+            "bootstrap.servers": f"{LOOPBACK}:{self.ports['kafka']}",
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": _BROKER,
+            "sasl.password": self._password,
+            "log_level": 0,
+        }
+        admit(itself, users(self.settings), rules(self.settings, names))
 
-def _external_answers(bootstrap: str) -> bool:
+
+def _external_answers(settings: Settings) -> bool:
     # a real client, since an outside cluster may have several addresses
     from confluent_kafka.admin import AdminClient
 
     try:
-        return bool(AdminClient({"bootstrap.servers": bootstrap, "log_level": 0}).list_topics(timeout=2).brokers)
+        return bool(AdminClient(librdkafka(settings)).list_topics(timeout=2).brokers)
     except Exception:  # whatever it says, it is not healthy
         return False

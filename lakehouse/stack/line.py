@@ -19,6 +19,7 @@ class LineProcess(Server):
     """A process of ours. It is healthy while it runs: what it does is told by `lakehouse status` and `audit`."""
 
     started_at = 0.0
+    takes_settings = True
 
     def prepare(self) -> None:
         """Note the time."""
@@ -66,7 +67,7 @@ class Worker(LineProcess):
         super().prepare()
         now = self.settings
         with suppress(Exception):
-            asyncio.run(end_former(now.kafka_bootstrap, now.consumer_group, self._in_group))
+            asyncio.run(end_former(now, now.consumer_group, self._in_group))
 
     def command(self) -> list[str]:
         """Faust's own command line."""

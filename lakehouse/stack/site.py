@@ -1,6 +1,5 @@
 """Settle ports and secrets of a stack, and write them to `<data_dir>/stack.env`, where every command reads them."""
 
-import os
 import re
 import secrets
 import shutil
@@ -9,11 +8,12 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from lakehouse.errors import LakehouseError, UsageError
-from lakehouse.settings import STACK_FILE, Settings, origins, settings
+from lakehouse.settings import PREFIX, STACK_FILE, Settings, origins, settings
+from lakehouse.stack.certificates import ensure
 from lakehouse.stack.ports import INTERNAL, PUBLIC, choose, is_free, sockets_of
+from lakehouse.stack.process import write_private
 from lakehouse.stack.server import LOOPBACK, Site, is_local
 
-_PREFIX = "LAKEHOUSE_"
 _PORT_PREFIX = "LAKEHOUSE_PORT_"
 # which setting carries a public port
 _FIELDS = {
@@ -23,10 +23,26 @@ _FIELDS = {
     "redis": "redis_url",
     "trino": "trino_url",
     "clickhouse": "clickhouse_url",
-    "clickhouse_native": "clickhouse_native_port",
     "dashboard": "dashboard_url",
 }
-_SECRETS = ("s3_access_key", "s3_secret_key", "clickhouse_password", "clickhouse_reader_password")
+# each secret, with the setting that says whether its server is ours
+_SECRETS = {
+    "s3_access_key": "s3_endpoint",
+    "s3_secret_key": "s3_endpoint",
+    "s3_reader_access_key": "s3_endpoint",
+    "s3_reader_secret_key": "s3_endpoint",
+    "clickhouse_password": "clickhouse_url",
+    "clickhouse_reader_password": "clickhouse_url",
+    "clickhouse_federation_password": "clickhouse_url",
+    "trino_password": "trino_url",
+    "trino_reader_password": "trino_url",
+    "redis_password": "redis_url",
+    "redis_reader_password": "redis_url",
+    "kafka_sasl_password": "kafka_bootstrap",
+    "kafka_producer_password": "kafka_bootstrap",
+    "kafka_reader_password": "kafka_bootstrap",
+    "dashboard_token": "dashboard_url",
+}
 # Kafka's first segments, SeaweedFS's first volumes, ClickHouse's system tables, and some room to see what is wrong.
 _ROOM_BYTES = 300_000_000
 _USER_SAID = ("environment", ".env")
@@ -41,6 +57,7 @@ def make_folder() -> Path:
     folder = settings().data_dir.absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.chmod(0o700)  # one that was there may be open
         (folder / "logs").mkdir(exist_ok=True)
         free = shutil.disk_usage(folder).free
     except OSError as error:
@@ -66,7 +83,7 @@ def settle_site(free_ports: bool) -> Site:
     before = settings()
     values = _secrets(before) | _urls(before, _choose_ports(before, free_ports, _internal(folder)))
     try:
-        _write(folder / STACK_FILE, values)
+        _write(folder / STACK_FILE, values | _doors(before, folder))
     except OSError as error:
         raise unwritable(folder, error) from error
     settings.cache_clear()
@@ -101,7 +118,7 @@ def _choose_ports(now: Settings, free_ports: bool, internal: dict[str, int]) -> 
     public = {name: port for name, read in PUBLIC.items() if (port := read(now)) is not None}
     for name in PUBLIC.keys() - public.keys():
         if is_local(str(getattr(now, _FIELDS[name]))):
-            raise UsageError(f"{_PREFIX}{_FIELDS[name].upper()} names this machine but no port; write host:port")
+            raise UsageError(f"{PREFIX}{_FIELDS[name].upper()} names this machine but no port; write host:port")
     ports = {**INTERNAL, **internal, **public}
     if not free_ports:
         return ports
@@ -117,12 +134,22 @@ def _choose_ports(now: Settings, free_ports: bool, internal: dict[str, int]) -> 
 def _secrets(now: Settings) -> dict[str, str]:
     """Every secret, made where there is none. Hexadecimal, so that it needs no quoting in any of the servers' files."""
     values = {}
-    for name in _SECRETS:
+    for name, server in _SECRETS.items():
         value = getattr(now, name)
         text = value if isinstance(value, str) else value.get_secret_value()
-        if not text and is_local(now.clickhouse_url if name.startswith("clickhouse") else now.s3_endpoint):
-            text = secrets.token_hex(10 if name == "s3_access_key" else 24)
+        if not text and is_local(getattr(now, server)):
+            text = secrets.token_hex(10 if name.endswith("access_key") else 24)
         values[name] = text
+    return values
+
+
+def _doors(now: Settings, folder: Path) -> dict[str, str]:
+    """How our own servers are spoken to: Trino by https under the stack's authority, Kafka with passwords unless it is open."""
+    values = {}
+    if is_local(now.trino_url):
+        values["trino_ca"] = str(ensure(folder).authority)
+    if is_local(now.kafka_bootstrap):
+        values["kafka_security_protocol"] = "PLAINTEXT" if now.kafka_open else "SASL_PLAINTEXT"
     return values
 
 
@@ -131,24 +158,20 @@ def _urls(now: Settings, ports: dict[str, int]) -> dict[str, str]:
     values = {}
     for name, field in _FIELDS.items():
         text = str(getattr(now, field))
-        if name == "clickhouse_native":
-            values[field] = str(ports[name])
-        elif not is_local(text):
+        if not is_local(text):
             continue
         elif name == "kafka":
             values[field] = f"{LOOPBACK}:{ports[name]}"
         else:
             values[field] = re.sub(r":\d+(?=/|$)", f":{ports[name]}", text, count=1)
+        if name == "trino":  # a stack of before spoke http
+            values[field] = values[field].replace("http://", "https://")
     internal = {f"port_{name}": str(ports[name]) for name in INTERNAL}
     return values | internal
 
 
 def _write(file: Path, values: dict[str, str]) -> None:
-    """Replace the file in one step, readable by its owner alone."""
+    """Replace the file, readable by its owner alone."""
     text = "# Ports and secrets of this stack, written by `lakehouse up`. Delete it only together with the data.\n"
-    text += "".join(f"{_PREFIX}{name.upper()}={value}\n" for name, value in values.items())
-    fresh = file.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    os.replace(fresh, file)
+    text += "".join(f"{PREFIX}{name.upper()}={value}\n" for name, value in values.items())
+    write_private(file, text)

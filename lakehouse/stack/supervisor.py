@@ -13,6 +13,7 @@ from itertools import groupby
 from types import FrameType
 
 from lakehouse.errors import LakehouseError
+from lakehouse.settings import PREFIX
 from lakehouse.stack import state
 from lakehouse.stack.process import Identity, end, spawn, stand_back, tail, trim
 from lakehouse.stack.server import Server, Site
@@ -60,10 +61,18 @@ class Supervised:
             return
         self.server.prepare()
         log_file = self.server.site.log_of(self.server.name)
-        self.process = spawn(self.server.command(), log_file, self.server.working_folder(), self.server.environment())
+        self.process = spawn(self.server.command(), log_file, self.server.working_folder(), self._environment())
         stand_back(self.process.pid, self.server.yields)
         self.state.process = Identity.of(self.process.pid)
         self.state.state = state.STARTING
+
+    def _environment(self) -> dict[str, str]:
+        """Our own variables and its own; where it is no process of ours, without our settings, some of which are secrets."""
+        ours = self.server.takes_settings
+        return {
+            **{name: value for name, value in os.environ.items() if ours or not name.upper().startswith(PREFIX)},
+            **self.server.environment(),
+        }
 
     def answers(self) -> bool:
         """Ask it, and do what is to be done once it answers for the first time."""

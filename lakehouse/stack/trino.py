@@ -1,9 +1,12 @@
 """Trino, one node: the server from Maven, run by the pip package's Java; its configuration is `trino/etc`."""
 
+import secrets
 from pathlib import Path
 
+from lakehouse.errors import UsageError
 from lakehouse.paths import data_folder
 from lakehouse.stack import catalogs, trino_plugins
+from lakehouse.stack.certificates import certificates
 from lakehouse.stack.java import java_command
 from lakehouse.stack.server import LOOPBACK, Server, ask, is_local
 
@@ -45,7 +48,16 @@ class Trino(Server):
         return not is_local(self.settings.trino_url)
 
     def prepare(self) -> None:
-        """Write the catalogs, and link the plugins that they need."""
+        """Write the catalogs and who may come in, and link the plugins that they need.
+
+        Raises:
+            UsageError: the address is not one of https.
+        """
+        if not self.settings.trino_url.startswith("https:"):
+            raise UsageError(
+                f"LAKEHOUSE_TRINO_URL is {self.settings.trino_url}, but our Trino asks for passwords, over https alone:"
+                " write https://, or leave it out"
+            )
         catalogs.write(self.settings, self._catalogs())
         trino_plugins.link(self.settings.cache_dir, self._catalogs() / "catalog", self._plugins())
 
@@ -65,8 +77,9 @@ class Trino(Server):
             "node.data-dir": self.working_folder(),
             "node.environment": "lakehouse",
             "node.id": "lakehouse",
-            # without it Trino announces the machine's outer address and waits for itself
-            "node.internal-address": LOOPBACK,
+            # Without it Trino announces the machine's outer address and waits for itself. The form is the one for which it makes
+            # itself the certificate that it trusts within (https between nodes, out of their shared secret).
+            "node.internal-address": f"{LOOPBACK.replace('.', '-')}.ip",
             "node.bind-ip": LOOPBACK,
             "log.enable-console": "true",
         }
@@ -75,14 +88,18 @@ class Trino(Server):
 
     def environment(self) -> dict[str, str]:
         """What the property files name by `${ENV:…}`."""
+        etc, found = data_folder("trino") / "etc", certificates(self.site.folder)
         return {
             **catalogs.variables(self.settings),
             "TRINO_PORT": str(self.ports["trino"]),
             "TRINO_CATALOGS": str(self._catalogs()),
-            "TRINO_ACCESS_CONTROL": str(data_folder("trino") / "etc" / "access-control.properties"),
+            "TRINO_ACCESS_CONTROL": str(etc / "access-control.properties"),
+            "TRINO_PASSWORDS": str(etc / "password-authenticator.properties"),
+            "TRINO_CERTIFICATE": str(found.server),
+            "TRINO_SHARED_SECRET": secrets.token_hex(32),
         }
 
     def healthy(self) -> bool:
         """Whether it has read its catalogs and takes queries."""
-        info = ask(f"{self.settings.trino_url.rstrip('/')}/v1/info")
+        info = ask(f"{self.settings.trino_url.rstrip('/')}/v1/info", authority=self.settings.trino_ca)
         return bool(info) and info.get("starting") is False

@@ -14,7 +14,9 @@ from pathlib import Path
 from lakehouse.errors import LakehouseError
 from lakehouse.stack.artifacts import trino_tarball
 
-_FIRST = ("iceberg", "kafka", "redis", "clickhouse", "postgresql", "geospatial")
+# Passwords are checked by a plugin, whatever the catalogs.
+_ALWAYS = ("password-authenticators",)
+_FIRST = (*_ALWAYS, "iceberg", "kafka", "redis", "clickhouse", "postgresql", "geospatial")
 # Connectors whose plugin has another name, or which need a second one: PostgreSQL's has PostGIS types.
 _OF_CONNECTOR = {"postgresql": ("postgresql", "geospatial"), "gsheets": ("google-sheets",)}
 
@@ -81,6 +83,7 @@ def link(cache: Path, catalogs: Path, folder: Path) -> None:
         LakehouseError: Trino has no such plugin, or it cannot be unpacked.
     """
     wanted = {plugin for one in connectors(catalogs) for plugin in _OF_CONNECTOR.get(one, (one.replace("_", "-"),))}
+    wanted |= set(_ALWAYS)
     unpack(cache, sorted(wanted))
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

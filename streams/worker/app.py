@@ -19,7 +19,7 @@ from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.worker.assignment import Assignments
 from streams.worker.membership import client_id, end_former
-from streams.worker.transport import BatchTransport, NoTables
+from streams.worker.transport import BatchTransport, NoTables, credentials
 
 log = logging.getLogger(__name__)
 _WORKER = os.environ.get("LAKEHOUSE_WORKER") or socket.gethostname()
@@ -53,7 +53,7 @@ class LakehouseApp(faust.App):
     async def end_former(self) -> None:
         """End what a killed predecessor left in the group; where that fails, its session ends by itself."""
         try:
-            if await end_former(settings().kafka_bootstrap, self.conf.id, _WORKER):
+            if await end_former(settings(), self.conf.id, _WORKER):
                 log.info("this worker's predecessor was still in the group, and has left it now")
         except (KafkaError, OSError) as error:
             log.info("whether a predecessor is still in the group is not known: %s", str(error) or "no answer")
@@ -63,6 +63,7 @@ app = LakehouseApp(
     settings().consumer_group,
     broker=f"kafka://{settings().kafka_bootstrap.replace(',', ';kafka://')}",
     broker_client_id=client_id(_WORKER),
+    broker_credentials=credentials(settings()),
     store="memory://",
     TableManager=NoTables,
     topic_disable_leader=True,

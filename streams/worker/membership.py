@@ -12,6 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 from aiokafka.protocol.group import LeaveGroupRequest
 
+from lakehouse import kafka_access
+from lakehouse.settings import Settings
+
 _ANSWER_S = 3.0
 
 
@@ -20,7 +23,7 @@ def client_id(worker: str) -> str:
     return f"lakehouse-worker-{worker}"
 
 
-async def end_former(bootstrap: str, group: str, worker: str) -> int:
+async def end_former(settings: Settings, group: str, worker: str) -> int:
     """Let a worker's former processes leave its group.
 
     Returns:
@@ -30,7 +33,7 @@ async def end_former(bootstrap: str, group: str, worker: str) -> int:
         TimeoutError: it does not answer within three seconds.
     """
     name = client_id(worker)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, client_id=name)
+    admin = AIOKafkaAdminClient(**kafka_access.aiokafka(settings), client_id=name)
     try:
         async with asyncio.timeout(_ANSWER_S):
             await admin.start()

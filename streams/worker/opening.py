@@ -10,6 +10,7 @@ from catalog import client
 from catalog.fenced import FencedTable
 from catalog.offsets import PartitionId
 from catalog.turns import Turns
+from lakehouse import redis_access
 from lakehouse.deadline import Deadline
 from lakehouse.settings import Settings
 from streams import bronze, silver
@@ -38,8 +39,8 @@ def open_lines(
     """
     catalog = client.connect(settings)
     client.ensure_namespaces(catalog)
-    references = References(contracts, redis.Redis.from_url(settings.redis_url, socket_timeout=_REDIS_S))
-    turns = Turns.at(settings.redis_url)
+    references = References(contracts, redis_access.client(settings, socket_timeout=_REDIS_S))
+    turns = Turns.at(settings)
     tables: dict[str, FencedTable] = {}
     lines: dict[str, Line] = {}
     for name, contract in contracts.items():

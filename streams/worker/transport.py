@@ -8,12 +8,15 @@ import aiokafka
 import numpy as np
 import pyarrow as pa
 from aiokafka.errors import IllegalStateError, KafkaError
+from faust.auth import SASLCredentials, SSLCredentials
 from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from lakehouse import kafka_access
 from lakehouse.deadline import Deadline
+from lakehouse.settings import Settings
 from streams.batch import RawBatch
 from streams.bronze import encode_headers
 from streams.worker.ending import STUCK, leave
@@ -240,6 +243,20 @@ def _message(tp: Any, batch: RawBatch, generation: int) -> ConsumerMessage:
         tp=TP(tp.topic, tp.partition),
         generation_id=generation,  # Faust drops messages of an earlier assignment
     )
+
+
+def credentials(settings: Settings) -> Any:
+    """How Faust proves to Kafka who it is; None where Kafka asks nobody."""
+    found = kafka_access.aiokafka(settings)
+    context = found.get("ssl_context")
+    if "sasl_mechanism" in found:
+        return SASLCredentials(
+            username=found["sasl_plain_username"],
+            password=found["sasl_plain_password"],
+            mechanism=found["sasl_mechanism"],
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context is not None else None
 
 
 class NoTables(TableManager):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from lakehouse import kafka_access
 from lakehouse.settings import settings
 from streams.topics import Topics
 from tests.conformance.reference_contracts import FIELDS
@@ -38,9 +39,7 @@ def send(settled: Any, trino: Any) -> Send:
         Topics(settings()).ensure(sorted({case["source"] for case in cases}))
         settled()
         places: list[tuple[str, int, int]] = []
-        producer = Producer(
-            {"bootstrap.servers": settings().kafka_bootstrap, "partitioner": "murmur2_random", "log_level": 0}
-        )
+        producer = Producer({**kafka_access.librdkafka(settings()), "partitioner": "murmur2_random"})
 
         def delivered(error: Any, sent: Any) -> None:
             assert error is None

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.stack
 MEMBER = """
 import sys
 from confluent_kafka import Consumer
-consumer = Consumer({"bootstrap.servers": sys.argv[1], "group.id": sys.argv[2], "client.id": sys.argv[3],
+from lakehouse import kafka_access
+from lakehouse.settings import settings
+consumer = Consumer({**kafka_access.librdkafka(settings()), "group.id": sys.argv[2], "client.id": sys.argv[3],
                      "session.timeout.ms": 60000, "heartbeat.interval.ms": 500})
 consumer.subscribe([sys.argv[4]], on_assign=lambda *_: print("mine", flush=True))
 while True:
@@ -42,7 +44,7 @@ def members(group: str) -> Iterator[list["subprocess.Popen[str]"]]:
             sys.executable,
             "-c",
             MEMBER,
-            settings().kafka_bootstrap,
+            "-",
             group,
             client_id(name),
             settings().topic("calls"),
@@ -60,7 +62,7 @@ def members(group: str) -> Iterator[list["subprocess.Popen[str]"]]:
 
 
 def ended(name: str, group: str) -> int:
-    return run(end_former(settings().kafka_bootstrap, group, name))
+    return run(end_former(settings(), group, name))
 
 
 def all_with(group: str, *names: str) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from pyarrow import fs
 
+from lakehouse import kafka_access
 from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
@@ -47,9 +48,7 @@ class Cli:
     def arrived(self, source: str) -> list[bytes]:
         """The messages in a source's topic."""
         topic = f"{source}-{self.suffix}"
-        consumer = Consumer(
-            {"bootstrap.servers": settings().kafka_bootstrap, "group.id": topic, "enable.partition.eof": False}
-        )
+        consumer = Consumer({**kafka_access.librdkafka(settings()), "group.id": topic, "enable.partition.eof": False})
         try:
             parts = [
                 TopicPartition(topic, number, 0)

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+from lakehouse import kafka_access
 from lakehouse.settings import settings
 from sources.publish import Publisher
 from sources.topics import ensure_topic
@@ -22,7 +23,7 @@ def test_messages_arrive_in_order_a_null_apart_from_an_empty_one() -> None:
     with Publisher() as publisher:
         publisher.send_frame(topic, frame)
     assert publisher.delivered == 4
-    consumer = Consumer({"bootstrap.servers": settings().kafka_bootstrap, "group.id": topic})
+    consumer = Consumer({**kafka_access.librdkafka(settings()), "group.id": topic})
     try:
         partitions = consumer.list_topics(topic).topics[topic].partitions
         assert len(partitions) == settings().kafka_partitions

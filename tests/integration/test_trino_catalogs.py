@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
+from lakehouse import kafka_access
 from lakehouse.paths import data_folder
 from lakehouse.settings import settings
 from lakehouse.stack.ports import choose
@@ -48,7 +49,7 @@ Trinos = Callable[[str], Rows]
 
 def publish(messages: Sequence[tuple[str, str | None, dict[str, Any] | bytes | None]]) -> None:
     """Send messages (source, key, value) in order, and wait until Kafka has them."""
-    producer = Producer({"bootstrap.servers": settings().kafka_bootstrap, "linger.ms": 5, "log_level": 0})
+    producer = Producer({**kafka_access.librdkafka(settings()), "linger.ms": 5})
     for source, key, value in messages:
         raw = json.dumps(value).encode() if isinstance(value, dict) else value
         producer.produce(settings().topic(source), key=key, value=raw)
@@ -373,7 +374,7 @@ def test_a_bound_on_the_time_keeps_trino_from_reading_the_topic(sent: None, trin
     [row] = trino(
         "select max(_timestamp) as latest, max(_partition_id) as highest, count(*) as n from kafka.default.calls"
     )
-    producer = Producer({"bootstrap.servers": settings().kafka_bootstrap, "log_level": 0})
+    producer = Producer({**kafka_access.librdkafka(settings())})
     for partition in range(row["highest"] + 1):
         producer.produce(settings().topic("calls"), value=b"{", partition=partition)
     assert producer.flush(30) == 0

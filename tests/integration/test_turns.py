@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
 
 from bench.commits import a_batch, race
 from catalog import client, commit
@@ -19,6 +18,7 @@ from catalog.offer import Offer, Span
 from catalog.offsets import PartitionId, Positions
 from catalog.schemas import LINEAGE
 from catalog.turns import Turns
+from lakehouse import redis_access
 from lakehouse.audit.coverage import covered, size, together
 from lakehouse.deadline import Deadline
 from lakehouse.settings import settings
@@ -40,7 +40,7 @@ def table(stack: Any) -> Iterator[Any]:
 @pytest.fixture
 def turns(stack: Any) -> Turns:
     """Turns whose Redis has as long as it needs: half a second is too short on a machine that stands still now and then."""
-    return Turns(redis.Redis.from_url(settings().redis_url))
+    return Turns(redis_access.client(settings()))
 
 
 def rows_of(table: Any) -> dict[PartitionId, int]:
@@ -81,14 +81,14 @@ HOLDER = """
 import redis, sys, time
 from catalog.offer import Offer
 from catalog.turns import Turns
-with Turns(redis.Redis.from_url(sys.argv[1])).next("a table", Offer("the holder", {}), 5) as turn:
+with Turns(redis_access.client(settings())).next("a table", Offer("the holder", {}), 5) as turn:
     print(turn.mine, flush=True)
     time.sleep(60)
 """
 
 
 def test_a_turn_is_kept_by_who_lives_and_passed_on_by_who_dies(turns: Turns) -> None:
-    command = [sys.executable, "-c", HOLDER, settings().redis_url]
+    command = [sys.executable, "-c", HOLDER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "True\n"

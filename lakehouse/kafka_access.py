@@ -1,0 +1,104 @@
+"""How clients reach Kafka: the same settings in the words of each client that we have.
+
+librdkafka (publishing, topics, audit), aiokafka (under Faust, and its admin client) and Java (Trino's catalog) each name
+addresses, passwords and certificates in their own way. All of them are made here, so that what one can do all can.
+"""
+
+import ssl
+from typing import Any
+
+from lakehouse.settings import Settings
+
+
+def librdkafka(settings: Settings) -> dict[str, Any]:
+    """For `confluent_kafka`: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md."""
+    found: dict[str, Any] = {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "security.protocol": settings.kafka_security_protocol,
+        "log_level": 0,
+    }
+    if _has_password(settings):
+        found |= {
+            "sasl.mechanism": settings.kafka_sasl_mechanism,
+            "sasl.username": settings.kafka_sasl_username,
+            "sasl.password": settings.kafka_sasl_password.get_secret_value(),
+        }
+    if _has_certificates(settings):
+        files = {
+            "ssl.ca.location": settings.kafka_ssl_ca,
+            "ssl.certificate.location": settings.kafka_ssl_cert,
+            "ssl.key.location": settings.kafka_ssl_key,
+        }
+        found |= {name: str(file) for name, file in files.items() if file is not None}
+    return found
+
+
+def aiokafka(settings: Settings) -> dict[str, Any]:
+    """For `aiokafka`'s clients, as keyword arguments."""
+    found: dict[str, Any] = {
+        "bootstrap_servers": settings.kafka_bootstrap.split(","),
+        "security_protocol": settings.kafka_security_protocol,
+    }
+    if _has_password(settings):
+        found |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": settings.kafka_sasl_password.get_secret_value(),
+        }
+    if _has_certificates(settings):
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_ca)
+        if settings.kafka_ssl_cert is not None:
+            context.load_cert_chain(settings.kafka_ssl_cert, settings.kafka_ssl_key)
+        found["ssl_context"] = context
+    return found
+
+
+def java(settings: Settings) -> dict[str, str]:
+    """For Kafka's Java clients, as the lines of a property file: https://kafka.apache.org/documentation/#security."""
+    found: dict[str, str] = {"security.protocol": settings.kafka_security_protocol}
+    if _has_password(settings):
+        plain = settings.kafka_sasl_mechanism == "PLAIN"
+        module = "plain.PlainLoginModule" if plain else "scram.ScramLoginModule"
+        found |= {
+            "sasl.mechanism": settings.kafka_sasl_mechanism,
+            "sasl.jaas.config": jaas(
+                module, settings.kafka_sasl_username, settings.kafka_sasl_password.get_secret_value()
+            ),
+        }
+    if _has_certificates(settings):
+        if settings.kafka_ssl_ca is not None:
+            found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(settings.kafka_ssl_ca)}
+        if settings.kafka_ssl_cert is not None and settings.kafka_ssl_key is not None:
+            # Java wants certificate and key in one place; a property file takes them as they are, lines and all
+            found |= {
+                "ssl.keystore.type": "PEM",
+                "ssl.keystore.certificate.chain": settings.kafka_ssl_cert.read_text(),
+                "ssl.keystore.key": settings.kafka_ssl_key.read_text(),
+            }
+    return found
+
+
+def jaas(module: str, username: str, password: str, **users: str) -> str:
+    """A line of Java's log-in configuration; `users` are those whom a broker takes, by name."""
+    named = {"username": username, "password": password, **{f"user_{name}": secret for name, secret in users.items()}}
+    options = " ".join(f"{name}={_quoted(value)}" for name, value in named.items())
+    return f"org.apache.kafka.common.security.{module} required {options};"
+
+
+def properties(values: dict[str, str]) -> str:
+    """A Java property file: https://docs.oracle.com/en/java/javase/25/docs/api/java.base/java/util/Properties.html."""
+    escaped = {name: value.replace("\\", "\\\\").replace("\n", "\\n") for name, value in values.items()}
+    return "".join(f"{name}={value}\n" for name, value in escaped.items())
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _has_password(settings: Settings) -> bool:
+    return settings.kafka_security_protocol.startswith("SASL_")
+
+
+def _has_certificates(settings: Settings) -> bool:
+    return settings.kafka_security_protocol.endswith("SSL")

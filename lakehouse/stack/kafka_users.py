@@ -1,0 +1,95 @@
+"""Who may do what on the embedded broker: its users' passwords and the rules (ACLs) they are held to.
+
+`lakehouse` (workers and commands) owns topics and groups, and can neither make users nor change rules. `producer` writes the
+topics of the contracts and nothing else. `reader` (the dashboard, Trino's catalog) reads topics and looks at groups. The broker
+itself, whose password nobody keeps, writes this down at each start, so that passwords and topics follow the settings.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialAlteration,
+    UserScramCredentialUpsertion,
+)
+
+from lakehouse.errors import Retry
+from lakehouse.settings import Settings
+
+PRODUCER = "producer"
+# Kafka's own least; a generated password of 192 bits needs no more.
+_ITERATIONS = 4096
+_ANSWER_S = 10.0
+
+
+def users(settings: Settings) -> dict[str, str]:
+    """Names and passwords."""
+    found = {
+        settings.kafka_sasl_username: settings.kafka_sasl_password,
+        PRODUCER: settings.kafka_producer_password,
+        settings.kafka_reader: settings.kafka_reader_password,
+    }
+    return {name: secret.get_secret_value() for name, secret in found.items()}
+
+
+def rules(settings: Settings, topics: Sequence[str]) -> list[AclBinding]:
+    """What each of them is allowed; all else is refused."""
+    owner, reader = settings.kafka_sasl_username, settings.kafka_reader
+    every = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
+    found = [_allow(owner, kind, "*", AclOperation.ALL) for kind in every]
+    cluster = AclOperation.CREATE, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS, AclOperation.IDEMPOTENT_WRITE
+    found += [_allow(owner, ResourceType.BROKER, "kafka-cluster", one) for one in cluster]
+    for topic in topics:
+        found += [
+            _allow(PRODUCER, ResourceType.TOPIC, topic, one) for one in (AclOperation.WRITE, AclOperation.DESCRIBE)
+        ]
+    found.append(_allow(PRODUCER, ResourceType.TRANSACTIONAL_ID, "*", AclOperation.ALL))
+    reads = AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS
+    found += [_allow(reader, ResourceType.TOPIC, "*", one) for one in reads]
+    found.append(_allow(reader, ResourceType.GROUP, "*", AclOperation.DESCRIBE))
+    # a group of its own, so that it can't take the workers' partitions
+    found.append(_allow(reader, ResourceType.GROUP, reader, AclOperation.READ, ResourcePatternType.PREFIXED))
+    return found
+
+
+def _allow(
+    user: str,
+    kind: Any,
+    name: str,
+    operation: Any,
+    pattern: Any = ResourcePatternType.LITERAL,
+) -> AclBinding:
+    return AclBinding(kind, name, pattern, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
+
+
+def admit(itself: Mapping[str, Any], passwords: Mapping[str, str], wanted: Sequence[AclBinding]) -> None:
+    """Write passwords and rules down, as the broker.
+
+    Args:
+        itself: how a client reaches the broker under the broker's own name.
+    Raises:
+        Retry: it does not take them yet.
+    """
+    admin = AdminClient(dict(itself))
+    scram = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, _ITERATIONS)
+    upserts: list[UserScramCredentialAlteration] = [
+        UserScramCredentialUpsertion(name, scram, secret.encode()) for name, secret in passwords.items()
+    ]
+    try:
+        futures = [
+            *admin.alter_user_scram_credentials(upserts, request_timeout=_ANSWER_S).values(),
+            *admin.create_acls(list(wanted), request_timeout=_ANSWER_S).values(),
+        ]
+        for future in futures:
+            future.result()
+    except KafkaException as error:
+        raise Retry(f"Kafka does not take its users yet: {error.args[0].str()}") from None
