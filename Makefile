@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_ONLY_BINARY ?= :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench drill docs screenshots pins clean
+.PHONY: help setup demo test lint bench drill docs screenshots pins sbom clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
@@ -52,6 +52,9 @@ drill: setup ## break the line under load in every way we know, and prove it who
 
 pins: ## lock the dependencies of pyproject.toml anew, with hashes, into constraints.txt; what is there keeps its version
 	$(PYTHON) -m supply.pins
+
+sbom: setup ## write sbom.cdx.json, the bill of materials: what is installed and what is fetched from Maven (CycloneDX)
+	$(BIN)/python -m supply.sbom
 
 clean: ## remove the environment and caches; data in .lakehouse stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
