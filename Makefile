@@ -7,10 +7,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_ONLY_BINARY ?= :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench drill docs screenshots pins sbom clean
+.PHONY: help setup demo test lint bench drill docs screenshots pins sbom image-digests clean
 
 help: ## list the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 setup: .venv/.done ## make the environment and fetch the servers (900 MB once, into ~/.cache/lakehouse); starts nothing
 
@@ -55,6 +55,9 @@ pins: ## lock the dependencies of pyproject.toml anew, with hashes, into constra
 
 sbom: setup ## write sbom.cdx.json, the bill of materials: what is installed and what is fetched from Maven (CycloneDX)
 	$(BIN)/python -m supply.sbom
+
+image-digests: setup ## pin compose.yaml's images by digest, in compose.digests.yaml; needs Docker and its registry
+	$(BIN)/python -m supply.digests
 
 clean: ## remove the environment and caches; data in .lakehouse stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
