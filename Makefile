@@ -1,18 +1,24 @@
 # Everyday commands; `make help` lists them.
 PYTHON ?= python3.11
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# To build a package from its sources, pip runs code that no hash holds. Linux on ARM has no wheel of faust-streaming: there
+# `make setup PIP_ONLY_BINARY=:none:`.
+export PIP_ONLY_BINARY ?= :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench drill docs screenshots clean
+.PHONY: help setup demo test lint bench drill docs screenshots pins sbom image-digests clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 13
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 setup: .venv/.done ## make the environment and fetch the servers (900 MB once, into ~/.cache/lakehouse); starts nothing
 
 .venv/.done: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[stack,dev]'
+	$(PIP) install --quiet --require-hashes -r constraints.txt
+	$(PIP) install --quiet --no-deps --no-build-isolation -e .
+	$(PIP) check
 	$(BIN)/lakehouse fetch
 	@touch $@
 
@@ -43,6 +49,15 @@ screenshots: setup ## pictures of the dashboard for the docs; the stack is up an
 
 drill: setup ## break the line under load in every way we know, and prove it whole again (an hour and more; on a stack of its own)
 	$(BIN)/python -m drills --report drills.ndjson
+
+pins: ## lock the dependencies of pyproject.toml anew, with hashes, into constraints.txt; what is there keeps its version
+	$(PYTHON) -m supply.pins
+
+sbom: setup ## write sbom.cdx.json, the bill of materials: what is installed and what is fetched from Maven (CycloneDX)
+	$(BIN)/python -m supply.sbom
+
+image-digests: setup ## pin compose.yaml's images by digest, in compose.digests.yaml; needs Docker and its registry
+	$(BIN)/python -m supply.digests
 
 clean: ## remove the environment and caches; data in .lakehouse stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -77,8 +77,8 @@ class Trino(Server):
             "node.data-dir": self.working_folder(),
             "node.environment": "lakehouse",
             "node.id": "lakehouse",
-            # Without it Trino announces the machine's outer address and waits for itself. The form is the one for which it makes
-            # itself the certificate that it trusts within (https between nodes, out of their shared secret).
+            # Without it Trino announces the machine's outer address and waits for itself. In this form it is a name for which
+            # Trino makes a certificate of its own, out of the shared secret.
             "node.internal-address": f"{LOOPBACK.replace('.', '-')}.ip",
             "node.bind-ip": LOOPBACK,
             "log.enable-console": "true",
