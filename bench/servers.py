@@ -25,7 +25,7 @@ _PREFIX = "LAKEHOUSE_"
 # How the line is tuned may be said from outside. Where servers are may not: the bench drops tables, its own only.
 _TUNING = (
     "CACHE_DIR", "TIME_ZONE", "KAFKA_PARTITIONS", "COMMIT_INTERVAL_S", "COMMIT_BYTES", "BRONZE_INTERVAL_S", "BRONZE_OFF",
-    "BUFFER_BYTES", "DUPLICATE_WINDOW_EVENTS", "DUPLICATE_WINDOW_S",
+    "BUFFER_BYTES", "DUPLICATE_WINDOW_EVENTS", "DUPLICATE_WINDOW_S", "START_PATIENCE_S",
 )  # fmt: skip
 
 
@@ -75,24 +75,27 @@ def _only_tuning(folder: Path) -> None:
 
 
 def wait_until_up(folder: Path, ended: Callable[[], int | None], log: Path, limit_s: float) -> None:
-    """Wait until the stack of a folder is up.
+    """Wait until the stack of a folder is up, as long as its supervisor is heard of.
 
     Args:
         ended: the code with which its supervisor ended; None while it runs.
         log: what the supervisor writes.
+        limit_s: how long the supervisor may be silent; while it starts servers it writes its state every 5 s.
     Raises:
-        LakehouseError: it did not start, or not in time.
+        LakehouseError: it did not start, or is silent.
     """
-    limit = time.monotonic() + limit_s
-    while time.monotonic() < limit:
+    heard, heard_at = 0.0, time.monotonic()
+    while time.monotonic() - heard_at < limit_s:
         now = StackState.read(folder)
+        if now is not None and now.told_at != heard:
+            heard, heard_at = now.told_at, time.monotonic()
         if now is not None and now.phase == "up":
             return
         if ended() is not None:
             message = now.message if now is not None and now.message else tail(log, 30)
             raise LakehouseError(f"the stack did not start: {message}")
         time.sleep(0.1)
-    raise LakehouseError(f"the stack is not up after {limit_s:.0f} s; the last lines of {log}:\n{tail(log, 30)}")
+    raise LakehouseError(f"the stack was not heard of for {limit_s:.0f} s; the last lines of {log}:\n{tail(log, 30)}")
 
 
 def main() -> None:

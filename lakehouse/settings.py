@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     weekend: tuple[str, ...] = Field(("Friday", "Saturday"), description="days that dim_date calls weekend")
     extensions: tuple[Path, ...] = Field((), description="folders of your own contracts, gold models and tables")
     workers: int = Field(1, ge=1, description="Faust workers that `lakehouse up` starts")
+    start_patience_s: float = Field(
+        300.0, gt=0, description="seconds without progress after which `up` starts a starting server again"
+    )
 
     kafka_bootstrap: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers")
     kafka_partitions: int = Field(4, ge=1, description="partitions of a topic that we create")

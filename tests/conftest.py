@@ -21,7 +21,7 @@ from lakehouse.settings import STACK_FILE, settings
 from lakehouse.stack.process import end, spawn
 from lakehouse.stack.state import StackState
 
-# On two loaded cores; alone it is up in 15 s.
+# How long its supervisor may be silent; alone the stack is up in 15 s.
 _UP_LIMIT_S = 300.0
 _DOWN_LIMIT_S = 120.0
 DRILLS = "drill"

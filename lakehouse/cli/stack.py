@@ -40,6 +40,10 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
     The first start makes passwords and writes them, with all addresses, to stack.env in the data folder, where every
     command finds them. A restart keeps data, passwords and ports. A server that dies is started again.
 
+    A slow server is waited for as long as it gets on, and is told of. One whose log and CPU time stood still for
+    LAKEHOUSE_START_PATIENCE_S (300) seconds is started again, while the others stay up. One that fails twice in a row
+    during the first start ends it, with exit code 1.
+
     \b
     lakehouse up                      watch it, end it with Ctrl-C
     lakehouse up --detach             leave it running; `lakehouse down` ends it

@@ -11,10 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from lakehouse.settings import settings
-from lakehouse.stack.state import EXTERNAL, FAILED, STARTING, UP, ServerState, StackState
+from lakehouse.stack.state import DOWN, EXTERNAL, FAILED, STARTING, UP, ServerState, StackState
 
-_STYLES = {UP: "green", EXTERNAL: "green", STARTING: "yellow", FAILED: "red", "restarting": "red", "dead": "red"}
+_STYLES = {UP: "green", EXTERNAL: "green", STARTING: "yellow", FAILED: "red", DOWN: "red", "dead": "red"}
 _REFRESH_A_SECOND = 5
+# Where lines stay: often enough to see that it goes on, rare enough for a log.
+_TELL_EVERY_S = 15.0
 
 
 def fetch_with_progress(console: Console) -> None:
@@ -40,7 +42,8 @@ class Display:
         """With `stay` the display goes on after the start, as the foreground `up` wants it."""
         self.console = console
         self.stay = stay
-        self.told: dict[str, str] = {}
+        self.told: dict[str, tuple[str, int]] = {}
+        self.told_at = time.monotonic()
         self.live = Live(console=console, refresh_per_second=_REFRESH_A_SECOND, transient=stay)
 
     def __enter__(self) -> Self:
@@ -62,16 +65,33 @@ class Display:
             self.live.update(Group(_lines(now), hint))
             return
         for one in now.servers:
-            word = f"{one.title}: {one.state}" + (f" after {one.up_after_s} s" if one.state == UP else "")
-            if one.state in (UP, EXTERNAL, FAILED, "restarting") and self.told.get(one.name) != word:
-                self.told[one.name] = word
-                self.console.print(word, highlight=False)
+            this = (one.state, one.restarts)
+            if one.state in (UP, EXTERNAL, FAILED, DOWN) and self.told.get(one.name) != this:
+                self.told[one.name] = this
+                self._say(f"{one.title}: {_word(one)}")
+        if time.monotonic() - self.told_at > _TELL_EVERY_S:
+            self.told_at = time.monotonic()
+            for one in now.servers:
+                if one.state == STARTING:
+                    self._say(f"waiting for {one.title}, {_word(one)}")
+
+    def _say(self, line: str) -> None:
+        self.console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _word(one: ServerState) -> str:
+    """What a line says of a server beside its name."""
+    if one.state == STARTING:
+        seconds = f"{time.time() - one.since:.0f} s" if one.since else ""
+        return ": ".join(filter(None, (seconds, one.message)))
+    after = f" after {one.up_after_s} s" if one.state == UP else ""
+    return f"{one.state}{after}" + (f": {one.message}" if one.state == DOWN and one.message else "")
 
 
 def _lines(now: StackState) -> Table:
     table = Table.grid(padding=(0, 2))
     for one in now.servers:
-        table.add_row(one.title, Text(one.state, style=_STYLES.get(one.state, "dim")), _seconds(one), one.message)
+        table.add_row(one.title, Text(one.state, style=_STYLES.get(one.state, "dim")), _seconds(one), Text(one.message))
     return table
 
 
@@ -109,8 +129,9 @@ def print_servers(console: Console, status: dict[str, Any], rows: list[list[str 
         table.add_row(*row)
     console.print(table)
     for one in status["servers"]:
-        if one["message"]:
-            console.print(f"{one['title']}: {one['message']}", soft_wrap=True, markup=False, highlight=False)
+        starting = f"starting for {_duration(one['uptime_s'])}" if one["state"] == STARTING else ""
+        if said := ": ".join(filter(None, (starting, one["message"]))):
+            console.print(f"{one['title']}: {said}", soft_wrap=True, markup=False, highlight=False)
     total = sum(one["memory_bytes"] for one in status["servers"])
     console.print(
         f"\n{status['phase']}; {total / 1e6:.0f} MB in all; data and logs in {status['data_dir']}", soft_wrap=True

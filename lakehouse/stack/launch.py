@@ -10,7 +10,7 @@ from collections.abc import Callable
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
 from lakehouse.stack.ports import require_free
-from lakehouse.stack.process import tail
+from lakehouse.stack.process import end, tail
 from lakehouse.stack.server import Server, Site
 from lakehouse.stack.servers import all_servers, the_line
 from lakehouse.stack.site import make_folder, read_site, settle_site, unwritable
@@ -20,8 +20,9 @@ from lakehouse.stack.supervisor import Supervisor
 Watch = Callable[[StackState], None]
 SUPERVISOR_LOG = "supervisor"
 _POLL_S = 0.1
-# The supervisor's own limits end a start that fails; this one only guards against a supervisor that hangs.
-_DETACHED_LIMIT_S = 600.0
+# Whether a start gets on is the supervisor's to judge; this only guards against one that hangs. It renews its state every
+# 5 s, less often while it prepares a server: a second JVM formats Kafka's folder, Trino's plugins are unpacked.
+_SILENT_LIMIT_S = 300.0
 # Another command looks at the lock for less than a millisecond, a second `up` holds it while it settles ports.
 _LOCK_PATIENCE_S = 1.0
 # All servers one after the other, each with the time it may take.
@@ -59,7 +60,9 @@ def prepare(free_ports: bool, servers_only: bool) -> tuple[Site, list[Server]]:
 
 def _already_up() -> AlreadyUp:
     folder = settings().data_dir.absolute()
-    return AlreadyUp(f"the stack in {folder} is already up; `lakehouse status` shows it, `lakehouse down` ends it")
+    now = StackState.read(folder)
+    how = "starting" if now is not None and now.phase == "starting" else "up"
+    return AlreadyUp(f"the stack in {folder} is already {how}; `lakehouse status` shows it, `lakehouse down` ends it")
 
 
 def run(site: Site, servers: list[Server], watch: Watch) -> None:
@@ -84,7 +87,7 @@ def run(site: Site, servers: list[Server], watch: Watch) -> None:
 
 
 def run_detached(site: Site, servers_only: bool, watch: Watch) -> None:
-    """Start a supervisor that outlives us and wait until everything is up.
+    """Start a supervisor that outlives us and wait until everything is up, as long as that takes.
 
     Raises:
         LakehouseError: something did not start; nothing is left running.
@@ -95,29 +98,38 @@ def run_detached(site: Site, servers_only: bool, watch: Watch) -> None:
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
-    limit = time.monotonic() + _DETACHED_LIMIT_S
     try:
-        while time.monotonic() < limit:
-            now = StackState.read(site.folder)
-            mine = now is not None and now.supervisor.pid == child.pid
-            if now is not None and mine:
-                watch(now)
-                if now.phase == "up":
-                    return
-            if child.poll() is not None:
-                raise LakehouseError(now.message if now and mine and now.message else _died(site))
-            time.sleep(_POLL_S)
-        raise LakehouseError(f"the stack is not up after {_DETACHED_LIMIT_S:.0f} s; see {log}")
+        _wait_until_up(site, child, watch)
     except BaseException:  # also Ctrl-C while we wait: what was half started is ended
-        if child.poll() is None:
-            child.send_signal(signal.SIGTERM)
-            child.wait(_DOWN_LIMIT_S)
+        for _ in end([child], _DOWN_LIMIT_S):
+            end_leftovers()
         raise
 
 
-def _died(site: Site) -> str:
+def _wait_until_up(site: Site, child: "subprocess.Popen[bytes]", watch: Watch) -> None:
+    """Wait for as long as the supervisor lives and says so; it is the one that gives a start up."""
+    limit_s = max(_SILENT_LIMIT_S, site.settings.start_patience_s)
+    heard, heard_at = 0.0, time.monotonic()
+    while True:
+        ended = child.poll() is not None  # asked first: then what it wrote last is what is read
+        now = StackState.read(site.folder)
+        mine = now if now is not None and now.supervisor.pid == child.pid else None
+        if mine is not None:
+            watch(mine)
+        if ended:
+            raise LakehouseError(mine.message if mine and mine.message else _last_words(site, "ended"))
+        if mine is not None and mine.phase == "up":
+            return
+        if mine is not None and mine.told_at != heard:
+            heard, heard_at = mine.told_at, time.monotonic()
+        if time.monotonic() - heard_at > limit_s:
+            raise LakehouseError(_last_words(site, f"has not been heard of for {limit_s:g} s and was ended"))
+        time.sleep(_POLL_S)
+
+
+def _last_words(site: Site, what: str) -> str:
     log = site.log_of(SUPERVISOR_LOG)
-    return f"the supervisor ended. Its last lines, from {log}:\n{tail(log)}"
+    return f"the supervisor {what}. Its last lines, from {log}:\n{tail(log)}"
 
 
 def end_stack() -> bool:

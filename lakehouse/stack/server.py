@@ -53,7 +53,6 @@ class Server(ABC):
     """Its ports in `Site.ports`, those that clients use first."""
     external = False
     """Whether somebody else runs it: then it is only asked for its health."""
-    start_limit_s = 90.0
     stop_limit_s = 20.0
     """Seconds it may take to end after SIGTERM, before SIGKILL."""
     takes_settings = False

@@ -45,6 +45,8 @@ class StackState:
     since: float = field(default_factory=time.time)
     message: str = ""
     servers: list[ServerState] = field(default_factory=list)
+    told_at: float = field(default=0.0, repr=False)
+    """When this was written; while it starts, a few seconds ago at most."""
 
     def processes(self) -> list[Identity]:
         """Every process of the servers."""
@@ -52,6 +54,7 @@ class StackState:
 
     def write(self, folder: Path) -> None:
         """Replace the file in one step, so that a reader never sees half of it."""
+        self.told_at = time.time()
         fresh = folder / f"{STATE_FILE}.new"
         fresh.write_text(json.dumps(asdict(self), indent=1))
         os.replace(fresh, folder / STATE_FILE)

@@ -10,12 +10,15 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from pathlib import Path
+from textwrap import indent
 from types import FrameType
 
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import LakehouseError, UsageError
 from lakehouse.settings import PREFIX
 from lakehouse.stack import state
 from lakehouse.stack.process import Identity, end, spawn, stand_back, tail, trim
+from lakehouse.stack.progress import GETS_ON_CORES, Progress, Traces
 from lakehouse.stack.server import Server, Site
 from lakehouse.stack.state import ServerState, StackState
 
@@ -26,14 +29,21 @@ _TICK_S = 0.2
 _CHECK_EVERY_S = 5.0
 # Longer than the longest pause seen of a healthy server on a loaded two-core machine (Trino, 20 s).
 _HANGS_AFTER_S = 90.0
-# A server that somebody else runs is up already, or is not coming.
-_EXTERNAL_LIMIT_S = 20.0
-# During the first start one crash is forgiven (a port in TIME_WAIT, a slow dependency), a second one is told.
+# One that is starting is asked each tick at first, then after 2 % of its time: each answer takes CPU time, of which a
+# machine that makes it slow has none to spare, and which would look like progress.
+_ASK_AFTER, _ASK_AT_LEAST_EVERY_S = 0.02, 1.0
+# Silence shorter than that is not worth a word.
+_STILL_TOLD_S = 30.0
+# During the first start one failure is forgiven (a port in TIME_WAIT, a slow dependency, a disk that stalled), a second
+# one in a row ends the start: a wrong configuration does not mend itself.
 _FIRST_START_TRIES = 2
 _BACKOFF_S = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 # A server that stayed up that long starts its next backoff from the beginning: what fails sooner would fail in a loop.
 _FORGIVEN_AFTER_S = 12.0
 _TRIM_EVERY_S = 60.0
+# While the stack starts its state is written that often even if it did not change: who waits sees that we live.
+_SIGN_OF_LIFE_S = 5.0
+_TOLD_LINES = 3
 _ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -46,25 +56,40 @@ class Supervised:
         self.state = ServerState(server.name, server.title, ports=server.ports)
         self.process: subprocess.Popen[bytes] | None = None
         self.fails_in_a_row = 0
+        self.failure = ""  # the last one, until it is up
+        self.unsettled = ""  # why it answers and still is not up
+        self.progress = Progress(self.patience_s, 0.0, Traces())
         self.start_at = 0.0  # monotonic; not before
         self.asked_at = 0.0
         self.answered_at = 0.0
         self.started_at = 0.0
 
+    @property
+    def log(self) -> Path:
+        """The file that holds what it prints."""
+        return self.server.site.log_of(self.server.name)
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds that its start may stand still."""
+        return self.server.settings.start_patience_s
+
     def start(self) -> None:
         """Write the configuration and start the process."""
-        self.state.message = ""
+        self.unsettled = ""
+        self.asked_at = 0.0
         self.started_at = self.answered_at = time.monotonic()
         self.state.since = time.time()
-        if self.server.external:
-            self.state.state = state.STARTING
-            return
-        self.server.prepare()
-        log_file = self.server.site.log_of(self.server.name)
-        self.process = spawn(self.server.command(), log_file, self.server.working_folder(), self._environment())
-        stand_back(self.process.pid, self.server.yields)
-        self.state.process = Identity.of(self.process.pid)
+        if not self.server.external:
+            self.server.prepare()
+            command, folder = self.server.command(), self.server.working_folder()
+            self.process = spawn(command, self.log, folder, self._environment())
+            stand_back(self.process.pid, self.server.yields)
+            self.state.process = Identity.of(self.process.pid)
+        # preparing is not starting: it may take long on a loaded machine
+        self.progress = Progress(self.patience_s, time.monotonic(), self._traces())
         self.state.state = state.STARTING
+        self.state.message = f"a new attempt{self._before()}" if self.failure else ""
 
     def _environment(self) -> dict[str, str]:
         """Our own variables and its own; where it is no process of ours, without our settings, some of which are secrets."""
@@ -78,17 +103,56 @@ class Supervised:
         """Ask it, and do what is to be done once it answers for the first time."""
         self.asked_at = time.monotonic()
         if not self.server.healthy():
+            self.unsettled = ""
             return False
         if self.state.state == state.STARTING:
             try:
                 self.server.settle()
             except (LakehouseError, OSError) as error:
-                self.state.message = str(error)
+                self.unsettled = str(error)
                 return False
-            self.state.message = ""
+            self.state.message = self.failure = self.unsettled = ""
             self.state.up_after_s = round(time.monotonic() - self.started_at, 1)
         self.answered_at = time.monotonic()
         return True
+
+    def has_come_up(self, now: float) -> bool:
+        """Ask a server that is starting, if it is time to."""
+        often_s = min(_ASK_AT_LEAST_EVERY_S, _ASK_AFTER * (now - self.started_at))
+        return now - self.asked_at >= often_s and self.answers()
+
+    def look(self, now: float) -> None:
+        """See whether its start gets on, and say so. One that answers already, or is not ours, must come up by itself."""
+        if self.progress.due(now):
+            self.progress.look(now, None if self.unsettled or self.server.external else self._traces())
+            self.state.message = f"{self._now()}{self._before()}"
+
+    def _traces(self) -> Traces:
+        return Traces.of(self.process.pid, self.log) if self.process else Traces()
+
+    def _now(self) -> str:
+        still_s = self.progress.still_s
+        if self.unsettled:
+            return f"answers, but is not ready: {self.unsettled}"
+        if self.server.external:
+            return f"does not answer, and is not ours to start; given up after {self.patience_s:.0f} s"
+        if still_s >= _STILL_TOLD_S:
+            return f"no progress for {still_s:.0f} s; after {self.patience_s:.0f} s it is started again"
+        return f"it uses {self.progress.cores:.2f} cores"
+
+    def _before(self) -> str:
+        return f"; before that it {self.failure}" if self.failure else ""
+
+    def stands_still(self) -> str:
+        """What is to be told of a start that stood still for too long; empty while it did not."""
+        if not self.progress.stands_still:
+            return ""
+        limit = f"{self.patience_s:g} s (LAKEHOUSE_START_PATIENCE_S)"
+        if self.unsettled:
+            return f"answers, but was not ready for {limit}: {self.unsettled}"
+        if self.server.external:
+            return f"did not answer for {limit}"
+        return f"made no progress for {limit}: nothing new in its log, and less than {GETS_ON_CORES:g} cores used"
 
 
 def stop(together: Sequence[Supervised]) -> None:
@@ -116,6 +180,7 @@ class Supervisor:
         self.watch = watch
         self.ending = False
         self.written = ""
+        self.written_at = 0.0
         self.unwritten = ""  # why not, as last said
         self.trimmed_at = 0.0
 
@@ -167,14 +232,13 @@ class Supervisor:
         elif one.process is not None and (code := one.process.poll()) is not None:
             self._fell(one, f"ended with {_told(code)}")
         elif one.state.state == state.STARTING:
-            if one.answers():
+            if one.has_come_up(now):
                 one.state.state = state.EXTERNAL if one.server.external else state.UP
                 log.info("%s is up after %.1f s", one.server.name, one.state.up_after_s or 0)
-            elif now - one.started_at > (
-                limit := _EXTERNAL_LIMIT_S if one.server.external else one.server.start_limit_s
-            ):
-                why = f": {one.state.message}" if one.state.message else ""
-                self._fell(one, f"did not answer within {limit:.0f} s{why}")
+                return
+            one.look(now)
+            if what := one.stands_still():
+                self._fell(one, what)
         elif now - one.asked_at > _CHECK_EVERY_S:
             self._check(one, now)
 
@@ -182,9 +246,14 @@ class Supervisor:
         try:
             one.start()
         except (LakehouseError, OSError) as error:
-            if self.stack.phase == "starting":
+            if self._ends_the_start(one, isinstance(error, UsageError)):
+                one.state.state = state.FAILED
                 raise
             self._fell(one, f"could not be started: {error}")
+
+    def _ends_the_start(self, one: Supervised, for_certain: bool) -> bool:
+        """Whether a failure of one ends the start of all: one that will not mend itself."""
+        return self.stack.phase == "starting" and (for_certain or one.fails_in_a_row + 1 >= _FIRST_START_TRIES)
 
     def _check(self, one: Supervised, now: float) -> None:
         """Ask a server that was up; restart one that has said nothing for long."""
@@ -200,16 +269,18 @@ class Supervisor:
         return all(need in up for need in one.server.after if need in mine)
 
     def _fell(self, one: Supervised, what: str) -> None:
-        """A server ended or hangs: plan its restart, or give up if the stack never was up."""
-        one.fails_in_a_row += 1
+        """A server ended or hangs: plan its restart while the others stay, or give up a first start that can't succeed."""
+        ran = one.process is not None
         stop([one])
-        file = self.site.log_of(one.server.name)
-        log.warning("%s %s; last lines of %s:\n%s", one.server.name, what, file, tail(file, 8))
-        if self.stack.phase == "starting" and (one.fails_in_a_row >= _FIRST_START_TRIES or one.server.external):
+        log.warning("%s %s; last lines of %s:\n%s", one.server.name, what, one.log, tail(one.log, 8))
+        if self._ends_the_start(one, one.server.external):
             one.state.state = state.FAILED
             raise LakehouseError(_failure(one, what))
+        one.fails_in_a_row += 1
         pause = _BACKOFF_S[min(one.fails_in_a_row, len(_BACKOFF_S)) - 1]
-        one.state.state, one.state.message = state.DOWN, what
+        lines = tail(one.log, _TOLD_LINES) if ran else ""
+        one.failure = f"{what}. Its last lines:\n{indent(lines, '  ')}" if lines else what
+        one.state.state, one.state.message = state.DOWN, f"starts again in {pause:g} s; it {one.failure}"
         one.state.restarts += 1
         one.start_at = time.monotonic() + pause
         log.info("%s starts again in %.1f s", one.server.name, pause)
@@ -234,11 +305,11 @@ class Supervisor:
 
     def _publish(self) -> None:
         """Write the state down if it changed, and show it."""
-        now = repr(self.stack)
-        if now != self.written:
+        now, at = repr(self.stack), time.monotonic()
+        if now != self.written or (self.stack.phase == "starting" and at - self.written_at > _SIGN_OF_LIFE_S):
             try:
                 self.stack.write(self.site.folder)
-                self.written, self.unwritten = now, ""
+                self.written, self.written_at, self.unwritten = now, at, ""
             except OSError as error:  # a full disk is no reason to end servers that run; tried again at the next tick
                 if self.stack.phase == "starting":
                     raise
@@ -262,5 +333,4 @@ def _told(code: int) -> str:
 def _failure(one: Supervised, what: str) -> str:
     if one.server.external:
         return f"{one.server.title} {what}; it is not ours to start (LAKEHOUSE_ settings name another machine)"
-    file = one.server.site.log_of(one.server.name)
-    return f"{one.server.title} {what}. Its last lines, from {file}:\n{tail(file)}"
+    return f"{one.server.title} {what}. Its last lines, from {one.log}:\n{tail(one.log)}"

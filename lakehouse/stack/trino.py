@@ -36,7 +36,6 @@ class Trino(Server):
     name = "trino"
     title = "Trino"
     port_names = ("trino",)
-    start_limit_s = 180.0
     # Its own graceful end waits two minutes for queries; builds can be killed at any moment.
     stop_limit_s = 10.0
     # A build takes all processors for seconds, and events must not wait for it.

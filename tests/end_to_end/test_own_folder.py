@@ -114,7 +114,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
             env={**clean, **cache, **variables},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,  # `up` itself gives up what does not get on
             check=False,
         )
         assert code in (None, done.returncode), f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"

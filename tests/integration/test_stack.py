@@ -27,6 +27,8 @@ from lakehouse.stack.server import Site
 
 pytestmark = pytest.mark.stack
 
+# `up` itself gives up what does not get on; a start took 373 s on a machine with a load of 30.
+_COMMAND_LIMIT_S = 900
 SERVERS = ["kafka", "seaweedfs", "redis", "clickhouse", "trino"]
 
 
@@ -44,7 +46,7 @@ class OwnStack:
             env={**clean, **cache, "LAKEHOUSE_DATA_DIR": str(self.folder), **variables},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=_COMMAND_LIMIT_S,
             check=False,
         )
 

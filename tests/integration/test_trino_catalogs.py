@@ -38,6 +38,8 @@ MARK = uuid.uuid4().hex[:8]
 ASKS, MOVES = (f"+2010{int(MARK, 16) % 10**7:07d}{digit}" for digit in "12")
 TAC = f"{int(MARK, 16) % 10**7:07d}9"
 ROOT = Path(__file__).resolve().parents[2]
+# It needed 373 s on a machine with a load of 30.
+_TRINO_STARTS_IN_S = 900.0
 HOSTILE = [
     b"[1]", b"{}{}", b"\xff\xfe", b"", None, b'"x"', b"{" * 3000, b'{"sid":1e400,"amount":{"a":1}}', b'{"sid":{"a":[1,2]}}',
     b'{"from": "x", "timestamp": [1], "call_duration_seconds": "sixty", "amount": true, "risk_score": 99999999999999999999}',
@@ -312,7 +314,7 @@ def test_a_catalog_of_an_operators_own_answers_beside_ours(
             server.command(), tmp_path / "trino.log", server.working_folder(), {**server.environment(), **crm}
         )
         try:
-            limit = time.monotonic() + server.start_limit_s
+            limit = time.monotonic() + _TRINO_STARTS_IN_S
             while not server.healthy():
                 assert process.poll() is None, tail(tmp_path / "trino.log", 30)
                 assert time.monotonic() < limit, tail(tmp_path / "trino.log", 30)

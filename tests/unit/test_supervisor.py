@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import LakehouseError, UsageError
 from lakehouse.settings import Settings
 from lakehouse.stack.server import Server, Site
 from lakehouse.stack.state import StackState
@@ -19,6 +19,19 @@ SLEEP = "import time; time.sleep(60)"
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
 )
+
+
+TALKS = "import time\nfor number in range(600): print(number, flush=True); time.sleep(0.1)"
+WORKS = "import time\nwhile True: sum(range(200_000)); time.sleep(0.05)"
+HANGS_ONCE = """
+import pathlib, time
+again = pathlib.Path("ran").exists()
+pathlib.Path("ran").touch()
+print("ready" if again else "the first lines", flush=True)
+time.sleep(60)
+"""
+# Seconds without progress that these tests allow: a hundredth of what people have.
+PATIENCE_S = 2.0
 
 
 class Dummy(Server):
@@ -38,7 +51,7 @@ class Dummy(Server):
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    return Site(Settings(data_dir=tmp_path), tmp_path, {})
+    return Site(Settings(data_dir=tmp_path, start_patience_s=PATIENCE_S), tmp_path, {})
 
 
 def supervise(
@@ -58,6 +71,20 @@ def supervise(
     supervisor.run()
     assert reached
     return supervisor
+
+
+def ends_by_itself(
+    site: Site, servers: list[Server], watch: Callable[[StackState], None] = lambda _now: None, seconds: float = 30
+) -> None:
+    """Run until the start is given up, which raises; ended without an error if it never is."""
+    limit = time.monotonic() + seconds
+
+    def looked_at(now: StackState) -> None:
+        watch(now)
+        supervisor.ending = supervisor.ending or time.monotonic() > limit
+
+    supervisor = Supervisor(site, servers, looked_at)
+    supervisor.run()
 
 
 def alive(pids: list[int]) -> list[int]:
@@ -155,3 +182,113 @@ def test_a_server_that_cannot_settle_is_asked_again(site: Site) -> None:
 
     supervise(site, [Late(site, "late")], lambda now: now.phase == "up")
     assert len(tries) == 3
+
+
+@pytest.mark.parametrize("code", [TALKS, WORKS], ids=["its log grows", "it uses processors"])
+def test_a_slow_start_that_gets_on_is_waited_for(site: Site, code: str) -> None:
+    told: set[str] = set()
+    slow = Dummy(site, "slow", code)
+    ready_at = time.monotonic() + 2.5 * PATIENCE_S
+    slow.is_healthy = lambda: time.monotonic() > ready_at
+
+    def until(now: StackState) -> bool:
+        told.add(now.servers[0].message)
+        return now.phase == "up"
+
+    supervisor = supervise(site, [slow], until)
+    assert supervisor.all[0].state.restarts == 0
+    assert any(message.startswith("it uses ") for message in told), told
+
+
+def test_a_start_that_stands_still_is_started_again_while_the_others_stay_up(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lakehouse.stack.supervisor._STILL_TOLD_S", PATIENCE_S / 2)
+    hanging, fine = Dummy(site, "hanging", HANGS_ONCE), Dummy(site, "fine")
+    hanging.is_healthy = lambda: "ready" in site.log_of("hanging").read_text()
+    pids: set[int] = set()
+    told: list[str] = []
+
+    def until(now: StackState) -> bool:
+        pids.update(one.process.pid for one in now.servers if one.name == "fine" and one.process)
+        told.append(now.servers[0].message)
+        return now.phase == "up"
+
+    supervisor = supervise(site, [hanging, fine], until)
+    assert [one.state.restarts for one in supervisor.all] == [1, 0]
+    assert len(pids) == 1
+    assert any("no progress for 1 s; after 2 s it is started again" in message for message in told)
+    why = "it made no progress for 2 s (LAKEHOUSE_START_PATIENCE_S): nothing new in its log, and less than 0.003 cores used"
+    lines = ". Its last lines:\n  the first lines"
+    assert f"starts again in 0.5 s; {why}{lines}" in told
+    assert f"a new attempt; before that {why}{lines}" in told
+    assert told[-1] == "", "what is up has nothing to tell"
+
+
+def test_a_start_that_stands_still_twice_has_failed(site: Site) -> None:
+    hanging = Dummy(site, "hanging")
+    hanging.is_healthy = lambda: False
+    with pytest.raises(LakehouseError, match=r"hanging made no progress for 2 s \(LAKEHOUSE_START_PATIENCE_S\)"):
+        ends_by_itself(site, [hanging])
+
+
+def test_a_server_that_answers_and_never_gets_ready_has_failed_however_busy_it_is(site: Site) -> None:
+    class Refused(Dummy):
+        def settle(self) -> None:
+            raise LakehouseError("the password is wrong")
+
+    with pytest.raises(LakehouseError, match=r"refused answers, but was not ready for 2 s .*: the password is wrong"):
+        ends_by_itself(site, [Refused(site, "refused", WORKS)])
+
+
+def test_a_server_of_somebody_else_is_waited_for_as_long_as_the_setting_says(site: Site) -> None:
+    told: set[str] = set()
+    theirs = Dummy(site, "theirs")
+    theirs.external = True
+    theirs.is_healthy = lambda: False
+    with pytest.raises(LakehouseError, match=r"theirs did not answer for 2 s \(.*\); it is not ours to start"):
+        ends_by_itself(site, [theirs], lambda now: told.add(now.servers[0].message))
+    assert "does not answer, and is not ours to start; given up after 2 s" in told
+
+
+@pytest.mark.parametrize(
+    ("error", "tries"),
+    [(UsageError("no such name"), 1), (LakehouseError("Java is missing"), 2)],
+    ids=["a usage error", "a failure"],
+)
+def test_what_cannot_be_prepared_ends_the_start_with_its_own_sentence(
+    site: Site, error: LakehouseError, tries: int
+) -> None:
+    prepared: list[int] = []
+
+    class Unprepared(Dummy):
+        def prepare(self) -> None:
+            prepared.append(1)
+            raise error
+
+    pids: set[int] = set()
+
+    def watch(now: StackState) -> None:
+        pids.update(one.process.pid for one in now.servers if one.process)
+
+    with pytest.raises(type(error), match=str(error)):
+        ends_by_itself(site, [Dummy(site, "fine"), Unprepared(site, "unprepared")], watch)
+    assert len(prepared) == tries
+    assert alive(sorted(pids)) == []
+
+
+def test_who_waits_sees_that_the_supervisor_lives(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where nothing changes that could be told."""
+    monkeypatch.setattr("lakehouse.stack.supervisor._SIGN_OF_LIFE_S", 0.3)
+    never = Dummy(site, "never", after=("slow",))
+    slow = Dummy(site, "slow", TALKS)
+    slow.is_healthy = lambda: False
+    seen: set[float] = set()
+
+    def until(_now: StackState) -> bool:
+        written = StackState.read(site.folder)
+        seen.update({written.told_at} if written else ())
+        return len(seen) > 6
+
+    monkeypatch.setattr("lakehouse.stack.progress._LOOK_EVERY_S", 60.0)
+    supervise(site, [never, slow], until)
