@@ -115,7 +115,7 @@ def measure(rounds: int, say: report.Say) -> list[Timing]:
     Raises:
         LakehouseError: a panel gives other figures than the plain question.
     """
-    server = Server(settings(), reader=True)
+    server = Server(settings().as_reader())
     panels = Panels(server, model())
     found = []
     for name, panel in _panels(panels.model):
@@ -161,7 +161,7 @@ def main(rounds: int, as_json: bool) -> None:
     """Time the dashboard's panels on the running stack against the same questions as one plain statement each."""
     machine = report.machine()
     try:
-        facts = sum(int(Server(settings(), reader=True).query(f"select count() from gold.{f}")[0][0]) for f in _FACTS)
+        facts = sum(int(Server(settings().as_reader()).query(f"select count() from gold.{f}")[0][0]) for f in _FACTS)
         timings = measure(rounds, lambda text: click.echo(text, err=True))
     except LakehouseError as error:
         raise click.ClickException(str(error)) from None

@@ -1,7 +1,6 @@
 """The Iceberg REST catalog: connecting, namespaces, creating and evolving tables."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 
 from pyiceberg.catalog.rest import RestCatalog
@@ -94,12 +93,21 @@ def _refused(settings: Settings) -> str:
 
 
 def ensure_namespaces(client: RestCatalog) -> None:
-    """Create bronze, silver and gold where they are missing."""
+    """Create bronze, silver and gold where they are missing.
+
+    Raises:
+        Retry: they are, and this client may only read: somebody else is about to.
+    """
+    there = {name for name, *_ in client.list_namespaces()}
     for name in NAMESPACES:
+        if name in there:
+            continue
         try:
             client.create_namespace(name)
         except NamespaceAlreadyExistsError:
             continue
+        except ForbiddenError:
+            raise Retry(f"there is no namespace {name} yet, and this process only reads") from None
 
 
 def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], day_of: str | None, doc: str) -> Table:
@@ -109,6 +117,7 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
         name: namespace and table.
         day_of: column whose day partitions the table; None: unpartitioned.
     Raises:
+        Retry: there is none, and this client may only read.
         LakehouseError: a column stands there with another type.
     """
     schema = iceberg_schema(columns)
@@ -118,8 +127,12 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
     except NoSuchTableError:
         spec = by_day(schema, day_of) if day_of else UNPARTITIONED_PARTITION_SPEC
         properties = {**_TABLE_PROPERTIES, **_MERGING, "comment": doc}
-        with suppress(TableAlreadyExistsError):  # another worker was quicker
+        try:
             client.create_table(name, schema, partition_spec=spec, properties=properties)
+        except TableAlreadyExistsError:  # another worker was quicker
+            pass
+        except ForbiddenError:
+            raise Retry(f"there is no table {name} yet, and this process only reads") from None
         # SeaweedFS says yes to both of two that create it at the same moment, and the table is that of the later one
         table = client.load_table(name)
     return _evolve(_merging(table), name, columns)

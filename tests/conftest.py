@@ -129,7 +129,7 @@ def trino(stack: dict[str, str]) -> Callable[[str], list[dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def clickhouse(stack: dict[str, str]) -> Callable[[str], list[dict[str, Any]]]:
     """Rows of a ClickHouse query, as the read-only user, by column name."""
-    server = Server(settings(), reader=True)
+    server = Server(settings().as_reader())
 
     def query(sql: str) -> list[dict[str, Any]]:
         names, rows = server.table(sql)

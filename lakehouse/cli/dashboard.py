@@ -7,34 +7,38 @@ import webbrowser
 import click
 
 from lakehouse.cli.options import JSON
-from lakehouse.settings import settings
+from lakehouse.settings import hold_reader_rights, settings
 
 
 @click.command("dashboard")
-@click.option("--open", "in_browser", is_flag=True, help="Open it in a browser.")
+@click.option("--open", "in_browser", is_flag=True, help="Open it in a browser, which is then let in.")
+@click.option("--link", is_flag=True, help="Print the address that lets a browser in: whoever has it sees everything.")
 @JSON
-def dashboard_command(in_browser: bool, as_json: bool) -> None:
+def dashboard_command(in_browser: bool, link: bool, as_json: bool) -> None:
     """Say where the dashboard is; where none answers there, serve it until Ctrl-C.
 
-    `lakehouse up` serves it already. It reads ClickHouse as the read-only user, at LAKEHOUSE_DASHBOARD_URL (default
-    http://127.0.0.1:8050). It has no log-in: whoever reaches that address sees subscribers' data, so it listens on this
-    machine alone; docs/dashboard.md says how to put it behind a proxy.
+    `lakehouse up` serves it already, at LAKEHOUSE_DASHBOARD_URL (default http://127.0.0.1:8050). A browser must show
+    LAKEHOUSE_DASHBOARD_TOKEN of stack.env once: --open does that, or open what --link prints. It reads only, as the servers'
+    readers, and listens on this machine alone; docs/dashboard.md says how to put it behind a proxy.
 
     With --json it says `url` and `serving` (whether one answered there already) before it serves.
     """
-    url = settings().dashboard_url
-    answers = _answers(url)
+    from lakehouse.dashboard import door
+
+    opened = door.link(settings())
+    url = opened if link else settings().dashboard_url
+    answers = _answers(settings().dashboard_url)
     if as_json:
         click.echo(json.dumps({"url": url, "serving": answers}))
     else:
         click.echo(f"the dashboard is at {url}" + ("" if answers else "; Ctrl-C ends it"))
     if in_browser and answers:
-        webbrowser.open(url)
+        webbrowser.open(opened)
     if answers:
         return
     from lakehouse.dashboard.serve import serve
 
-    serve(settings(), (lambda: webbrowser.open(url)) if in_browser else (lambda: None))
+    serve(hold_reader_rights(), (lambda: webbrowser.open(opened)) if in_browser else (lambda: None))
 
 
 def _answers(url: str) -> bool:

@@ -151,7 +151,7 @@ def _show_queries(console: Console) -> None:
     from lakehouse.copies.server import Server
     from lakehouse.paths import data_file
 
-    reader = Server(settings(), reader=True)
+    reader = Server(settings().as_reader())
     reader.query("select 1")  # what connecting takes is not the first query's time
     for name in _QUERIES:
         text = data_file("clickhouse/queries", f"{name}.sql").read_text()

@@ -76,7 +76,7 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
     if not detach:
         click.echo("the stack has ended")
         return
-    where = "" if servers_only else f"; the dashboard is at {settings().dashboard_url}"
+    where = "" if servers_only else f"; the dashboard is at {settings().dashboard_url} (`lakehouse dashboard --open`)"
     click.echo(f"the stack is up; data and logs are in {site.folder}{where}")
 
 

@@ -17,24 +17,22 @@ _CONNECTIONS = 40
 
 
 class Server:
-    """A connection to ClickHouse as the owner of the copies, or as the dashboards' reader."""
+    """A connection to ClickHouse as the owner of the copies; of settings with a reader's rights, as the dashboards' reader."""
 
-    def __init__(self, settings: Settings, reader: bool = False) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._reader = reader
         self._client: Any = None
 
     def _connected(self) -> Any:
         if self._client is None:
             s = self._settings
             url = urlsplit(s.clickhouse_url)
-            secret = s.clickhouse_reader_password if self._reader else s.clickhouse_password
             self._client = clickhouse_connect.get_client(
                 host=url.hostname or "127.0.0.1",
                 port=url.port or 8123,
                 secure=url.scheme == "https",
-                username=s.clickhouse_reader if self._reader else s.clickhouse_user,
-                password=secret.get_secret_value(),
+                username=s.clickhouse_user,
+                password=s.clickhouse_password.get_secret_value(),
                 connect_timeout=_CONNECT_S,
                 send_receive_timeout=_ANSWER_S,
                 autogenerate_session_id=False,  # threads share the client

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import orjson
 from starlette.applications import Starlette
@@ -21,6 +20,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lakehouse.dashboard import rejections, subscribers
+from lakehouse.dashboard.door import Door, access_log, hosts
 from lakehouse.dashboard.model import Measure, Model
 from lakehouse.dashboard.panels import FORMATS, Panels
 from lakehouse.dashboard.query import panel_query, rows_query
@@ -72,12 +72,11 @@ class Dashboard:
                 Route("/api/export/panel/{page}/{panel}.{form}", self.export_panel),
                 Route("/api/export/rows/{cube}.{form}", self.export_rows),
                 Route("/api/events", self.events),
-                Route("/api/health", _json(lambda request: {"up": True})),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
             middleware=[
-                # a page of another site must not read this one through a name of its own that leads here
-                Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(self._settings)),
+                Middleware(Door, settings=self._settings, log=access_log(self._settings.data_dir / "logs")),
+                Middleware(TrustedHostMiddleware, allowed_hosts=hosts(self._settings)),
                 Middleware(GZipMiddleware, minimum_size=4096, compresslevel=1),
             ],
             exception_handlers={LakehouseError: _told},
@@ -254,11 +253,6 @@ def _told(request: Request, error: Exception) -> Response:
     """An error as a sentence: 503 where a server does not answer, 400 where the viewer is mistaken."""
     status = 503 if isinstance(error, Retry) else 400 if isinstance(error, UsageError) else 502
     return _encoded({"error": str(error)}, status)
-
-
-def _hosts(settings: Settings) -> list[str]:
-    own = urlsplit(settings.dashboard_url).hostname or "127.0.0.1"
-    return sorted({"127.0.0.1", "localhost", own, *settings.dashboard_hosts})
 
 
 def _version() -> str:

@@ -11,23 +11,24 @@ import uvicorn
 
 from lakehouse.copies.server import Server
 from lakehouse.dashboard.app import Dashboard
+from lakehouse.dashboard.door import listens_on
 from lakehouse.dashboard.model import model
 from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.pipeline import Pipeline
 from lakehouse.dashboard.rejections import Messages
 from lakehouse.dashboard.state import State
 from lakehouse.errors import LakehouseError
-from lakehouse.settings import Settings, settings
+from lakehouse.settings import Settings, hold_reader_rights
 
 
 def server(now: Settings) -> uvicorn.Server:
     """The web server on the address of LAKEHOUSE_DASHBOARD_URL; `run` it.
 
     Raises:
-        UsageError: a file of the dashboard can't be read.
+        UsageError: a file of the dashboard can't be read, or there is no token.
     """
     url = urlsplit(now.dashboard_url)
-    reader = Server(now, reader=True)
+    reader = Server(now)
     pipeline: list[Pipeline] = []
 
     def line() -> dict[str, object]:
@@ -35,13 +36,13 @@ def server(now: Settings) -> uvicorn.Server:
             pipeline.append(Pipeline(now))  # not before the catalog answers
         return pipeline[0].line()
 
-    state = State(Server(now, reader=True), line)
+    state = State(Server(now), line)
     panels = Panels(reader, model(), state.standing)
     state.prepare = panels.prepare
     dashboard = Dashboard(now, panels, state, Messages(now))
     config = uvicorn.Config(
         dashboard.app(),
-        host=now.dashboard_host or url.hostname or "127.0.0.1",
+        host=listens_on(now),
         port=url.port or 80,
         log_level="warning",
         access_log=False,
@@ -52,7 +53,7 @@ def server(now: Settings) -> uvicorn.Server:
 
 
 def serve(now: Settings, ready: Callable[[], object]) -> None:
-    """Serve until SIGTERM or Ctrl-C.
+    """Serve until SIGTERM or Ctrl-C, with the reader's rights: see `hold_reader_rights`.
 
     Args:
         ready: called once it is about to listen.
@@ -80,7 +81,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("pyiceberg").setLevel(logging.WARNING)
     try:
-        serve(settings(), lambda: None)
+        serve(hold_reader_rights(), lambda: None)
     except LakehouseError as error:
         raise SystemExit(f"error: {error}") from None
 

@@ -54,7 +54,7 @@ def rules(settings: Settings, topics: Sequence[str]) -> list[AclBinding]:
         ]
     found.append(_allow(PRODUCER, ResourceType.TRANSACTIONAL_ID, "*", AclOperation.ALL))
     reads = AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS
-    found += [_allow(reader, ResourceType.TOPIC, "*", one) for one in reads]
+    found += [_allow(reader, ResourceType.TOPIC, topic, one) for topic in topics for one in reads]
     found.append(_allow(reader, ResourceType.GROUP, "*", AclOperation.DESCRIBE))
     # a group of its own, so that it can't take the workers' partitions
     found.append(_allow(reader, ResourceType.GROUP, reader, AclOperation.READ, ResourcePatternType.PREFIXED))

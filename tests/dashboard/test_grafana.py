@@ -72,7 +72,7 @@ def shown(clickhouse: Callable[[str], Rows], span: tuple[datetime, datetime]) ->
 @pytest.fixture(scope="module")
 def known(stack: dict[str, str], span: tuple[datetime, datetime]) -> Callable[..., Rows]:
     """What the dashboard's own model says of the span: a figure by dimensions."""
-    server = Server(settings(), reader=True)
+    server = Server(settings().as_reader())
 
     def ask(kpi: str, *by: str, money: str = "") -> Rows:
         panel = Panel(kpi, "table", (kpi,), by=by, limit=1000, cube=model().kpis[kpi].cube)

@@ -27,7 +27,7 @@ def from_rows(panel: Panel) -> bool:
     ("page", "panel"), [pytest.param(*both, id=f"{both[0].name}-{both[1].name}") for both in PANELS]
 )
 def test_a_panel_over_whole_hours_reads_no_rows_of_facts(page: Page, panel: Panel, events: None, settled: Any) -> None:
-    server = Server(settings(), reader=True)
+    server = Server(settings().as_reader())
     scope = Scope(HOUR - timedelta(days=8), HOUR, {}, 30, zone=settings().time_zone)
     query = panel_query(model(), panel, Panels(server, model()).with_money(panel, scope))
     plan = " ".join(str(row[0]) for row in server.query(f"explain {query.sql}", **query.parameters))
@@ -37,7 +37,7 @@ def test_a_panel_over_whole_hours_reads_no_rows_of_facts(page: Page, panel: Pane
 
 @pytest.mark.parametrize("fact", FACTS)
 def test_a_range_of_time_is_found_by_the_key(fact: str, events: None, settled: Any) -> None:
-    server = Server(settings(), reader=True)
+    server = Server(settings().as_reader())
     since = f"toDateTime64('{HOUR - timedelta(hours=30):%Y-%m-%d %H:%M:%S}', 6, 'UTC')"
     plan = server.query(f"explain indexes = 1 select sum(kafka_offset) from gold.{fact} where event_time >= {since}")
     lines = [str(row[0]).strip(" │└─") for row in plan]
