@@ -21,8 +21,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lakehouse.dashboard import rejections, subscribers
+from lakehouse.dashboard.exports import FORMATS
 from lakehouse.dashboard.model import Measure, Model
-from lakehouse.dashboard.panels import FORMATS, Panels
+from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.query import panel_query, rows_query
 from lakehouse.dashboard.scope import Scope, scope_of
 from lakehouse.dashboard.state import State
@@ -171,7 +172,7 @@ class Dashboard:
         """A panel's figures as a file."""
         panel = self._panels.panel(request.path_params["page"], request.path_params["panel"])
         scope = self._panels.with_money(panel, self._scope(request))
-        return self._file(request, panel_query(self._panels.model, panel, scope), f"{panel.name}")
+        return self._file(request, panel_query(self._panels.model, panel, scope, moments=True), panel.name)
 
     def export_rows(self, request: Request) -> Response:
         """The rows behind the figures as a file."""
@@ -182,8 +183,12 @@ class Dashboard:
         form = request.path_params["form"]
         if form not in FORMATS:
             raise UsageError(f"a file is {' or '.join(FORMATS)}, not {form!r}")
+        bom = request.query_params.get("bom", "1")
+        if bom not in ("0", "1"):
+            raise UsageError("bom is 0 (a CSV file without a byte-order mark) or 1")
         headers = {**_SAFE, "Content-Disposition": f'attachment; filename="{name}.{form}"'}
-        return StreamingResponse(self._panels.export(query, form), media_type=FORMATS[form][1], headers=headers)
+        pieces = self._panels.export(query, form, self._settings.time_zone, bom == "1")
+        return StreamingResponse(pieces, media_type=FORMATS[form][1], headers=headers)
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: the version of the state, at once and whenever it changes."""

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from lakehouse.copies.server import Server
+from lakehouse.dashboard.exports import export
 from lakehouse.dashboard.kept import Kept
 from lakehouse.dashboard.model import Cube, Model, Page, Panel
 from lakehouse.dashboard.query import (
@@ -28,9 +29,6 @@ _LIMITS = {
     "output_format_json_quote_denormals": 0,
     "max_execution_time": 20,
 }
-_EXPORT_LIMITS = {"max_execution_time": 60, "max_result_rows": 1_000_000, "result_overflow_mode": "throw"}
-FORMATS = {"csv": ("CSVWithNames", "text/csv; charset=utf-8"), "parquet": ("Parquet", "application/vnd.apache.parquet")}
-_PIECE_BYTES = 1 << 20
 _MONEY_KEPT_S = 60.0
 _MONEY = "select currency from gold.{fact} group by currency order by count() desc, currency limit 1"
 
@@ -152,13 +150,6 @@ class Panels:
         took = (time.perf_counter() - began) * 1000
         return Answer([column["name"] for column in told["meta"]], told["data"], took)
 
-    def export(self, query: Query, form: str) -> Iterator[bytes]:
-        """A query's whole answer in pieces, as CSV or Parquet."""
-        stream = self._server.stream(query.sql, query.parameters, FORMATS[form][0], _EXPORT_LIMITS)
-        return _pieces(stream)
-
-
-def _pieces(stream: Any) -> Iterator[bytes]:
-    with stream:
-        while piece := stream.read(_PIECE_BYTES):
-            yield piece
+    def export(self, query: Query, form: str, zone: str, bom: bool) -> Iterator[bytes]:
+        """A query's whole answer as a file; see `lakehouse.dashboard.exports`."""
+        return export(self._server, query, form, zone, bom)

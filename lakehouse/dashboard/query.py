@@ -215,11 +215,16 @@ class Statement:
         return Query(sql, used, lasts=self._scope.ends_on_the_hour)
 
 
-def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] = Statement) -> Query:
+def panel_query(
+    model: Model, panel: Panel, scope: Scope, kind: type[Statement] = Statement, moments: bool = False
+) -> Query:
     """Figures of a panel by its groups.
 
     Columns: of `time` the bucket's start and end in epoch seconds and its start as local text (`time`, `until`, `wall`); each
     other dimension as text; each measure as `m_<name>`; each figure under its name.
+
+    Args:
+        moments: `wall` is a time of the operator's zone instead of text, for files.
     """
     cube = model.cubes[panel.cube]
     st = kind(cube, scope)
@@ -235,7 +240,8 @@ def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] 
     for name in dict.fromkeys((*needed, *panel.position)):
         st.measure(name, cube.measures[name])
     times = ["toUnixTimestamp(bucket) as time", f"toUnixTimestamp(bucket + {_interval(scope)}) as until"]
-    shown = [*(times if timed else ()), *(["toString(bucket) as wall"] if timed else ()), *groups]
+    wall = "bucket as wall" if moments else "toString(bucket) as wall"
+    shown = [*(times if timed else ()), *([wall] if timed else ()), *groups]
     shown += [f"m_{name}" for name in st.measures] + [_figure(kpi) for kpi in kpis]
     having = [f"m_{model.kpis[name].numerator} >= {int(count)}" for name, count in panel.least.items()]
     filtered = f"\nwhere {' and '.join(having)}" if having else ""

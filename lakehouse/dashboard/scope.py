@@ -14,7 +14,7 @@ DEFAULT_RANGE = "7d"
 FILTER = "f."
 _SAID = ("range", "from", "to", "window")
 # What an address may say besides, of which this is not the place.
-_BESIDE = ("page", "compare", "live", "offset")
+_BESIDE = ("page", "compare", "live", "offset", "bom")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=3700)
 _VALUES = 1000
