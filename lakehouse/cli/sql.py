@@ -102,7 +102,8 @@ def sql_command(
     remember what was typed, in the data folder. Saved queries are files in trino/queries and clickhouse/queries.
 
     CSV, JSON and Parquet stream, whatever their size. Decimals have all their digits, times are ISO 8601 with their
-    offset, binary values hex. JSON is an array with one object a line; decimals are strings in it. In CSV, text that a
+    offset, binary values hex. JSON is an array with one object a line; decimals, and whole numbers
+    beyond 2^53, are strings in it. In CSV, text that a
     spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end) has an apostrophe before it; a
     phone number is text too. Null is an empty cell, and a file begins with a byte-order mark.
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ from lakehouse.errors import LakehouseError, UsageError
 
 FORMATS = ("table", "csv", "json", "parquet")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "csv"}
+_LONG = re.compile(r"^(?:LowCardinality\(|Nullable\()*U?Int(?:128|256)\b")
 # How long rows that a table does not show are counted before we say "at least" and cancel the query.
 _COUNT_S = 2.0
 # Where no terminal limits the width, nothing is folded or cut.
@@ -146,8 +148,13 @@ class Output:
 
     def _json(self, result: Result) -> None:
         names, before = distinct(result.names), b"["
+        # surrogate keys and the like: text in each row, not only where they are long
+        long = [name for name, kind in zip(names, result.types, strict=True) if _LONG.search(kind)]
         for row in self._counted(result):
-            self._out.write(before + value_json(dict(zip(names, row, strict=True))))
+            told = dict(zip(names, row, strict=True))
+            for name in long:
+                told[name] = None if told[name] is None else value_text(told[name])
+            self._out.write(before + value_json(told))
             before = b",\n "
         self._out.write(b"]\n" if before != b"[" else b"[]\n")
 

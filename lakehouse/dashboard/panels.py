@@ -2,12 +2,11 @@
 
 import time
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from lakehouse.copies.server import Server
+from lakehouse.dashboard.answers import FORM, LIMITS, Answer, read
 from lakehouse.dashboard.exports import export
 from lakehouse.dashboard.kept import Kept
 from lakehouse.dashboard.model import Cube, Model, Page, Panel
@@ -22,24 +21,10 @@ from lakehouse.dashboard.query import (
 from lakehouse.dashboard.scope import Scope
 from lakehouse.errors import UsageError
 
-# Numbers stay numbers, decimals keep their digits as text; a panel that is not there after 20 s is of no use.
-_LIMITS = {
-    "output_format_json_quote_64bit_integers": 0,
-    "output_format_json_quote_decimals": 1,
-    "output_format_json_quote_denormals": 0,
-    "max_execution_time": 20,
-}
+# A panel that is not there after 20 s is of no use.
+_LIMITS = {**LIMITS, "max_execution_time": 20}
 _MONEY_KEPT_S = 60.0
 _MONEY = "select currency from gold.{fact} group by currency order by count() desc, currency limit 1"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Columns and rows of a query, and the milliseconds that it took."""
-
-    columns: list[str]
-    rows: list[list[Any]]
-    took_ms: float
 
 
 class Panels:
@@ -145,10 +130,8 @@ class Panels:
 
     def _asked(self, query: Query) -> Answer:
         began = time.perf_counter()
-        raw = self._server.answer(query.sql, query.parameters, "JSONCompact", _LIMITS)
-        told = orjson.loads(raw)
-        took = (time.perf_counter() - began) * 1000
-        return Answer([column["name"] for column in told["meta"]], told["data"], took)
+        raw = self._server.answer(query.sql, query.parameters, FORM, _LIMITS)
+        return read(raw, (time.perf_counter() - began) * 1000)
 
     def export(self, query: Query, form: str, zone: str, bom: bool) -> Iterator[bytes]:
         """A query's whole answer as a file; see `lakehouse.dashboard.exports`."""

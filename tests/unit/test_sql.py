@@ -184,8 +184,27 @@ def test_json_is_an_array_with_one_object_a_line_and_loses_no_column() -> None:
 def test_json_takes_what_json_has_no_word_for() -> None:
     assert (
         value_json({"n": 2**200, "x": float("nan"), "m": {1: Decimal("2.0")}})
-        == b'{"n":%d,"x":null,"m":{"1":"2.0"}}' % 2**200
+        == b'{"n":"%d","x":null,"m":{"1":"2.0"}}' % 2**200
     )
+
+
+@given(st.recursive(st.integers(), lambda inner: st.lists(inner, max_size=3), max_leaves=5))
+def test_no_whole_number_in_json_is_one_that_a_browser_rounds(value: Any) -> None:
+    def same(told: Any, meant: Any) -> bool:
+        if isinstance(meant, list):
+            return all(same(*both) for both in zip(told, meant, strict=True))
+        return int(told) == meant and (isinstance(told, str) or (float(told) == meant and abs(told) < 2**53))
+
+    assert same(json.loads(value_json(value)), value)
+
+
+def test_long_keys_are_text_in_json_in_each_row() -> None:
+    types = ["UInt128", "Nullable(Int256)", "bigint"]
+    said = written("json", Result(["sk", "key", "n"], types, iter([[[7, None, 2**53], [2**100, -1, 1]]])))
+    assert json.loads(said) == [
+        {"sk": "7", "key": None, "n": str(2**53)},
+        {"sk": str(2**100), "key": "-1", "n": 1},
+    ]
 
 
 def test_names_that_appear_again_get_a_number() -> None:
