@@ -10,6 +10,7 @@ from lakehouse.dashboard.answers import FORM, LIMITS, Answer, read
 from lakehouse.dashboard.exports import export
 from lakehouse.dashboard.kept import Kept
 from lakehouse.dashboard.model import Cube, Model, Page, Panel
+from lakehouse.dashboard.parameters import shown
 from lakehouse.dashboard.query import (
     Query,
     count_query,
@@ -46,7 +47,7 @@ class Panels:
             UsageError: there is none.
         """
         if name not in self.model.pages:
-            raise UsageError(f"there is no page {name!r}; there are {', '.join(self.model.pages)}")
+            raise UsageError(f"there is no page {shown(name)}; there are {', '.join(self.model.pages)}")
         return self.model.pages[name]
 
     def panel(self, page: str, name: str) -> Panel:
@@ -58,7 +59,7 @@ class Panels:
         for panel in self.page(page).panels:
             if panel.name == name:
                 return panel
-        raise UsageError(f"the page {page} has no panel {name!r}")
+        raise UsageError(f"the page {page} has no panel {shown(name)}")
 
     def cube(self, name: str) -> Cube:
         """A cube by name.
@@ -67,7 +68,7 @@ class Panels:
             UsageError: there is none.
         """
         if name not in self.model.cubes:
-            raise UsageError(f"there is no cube {name!r}; there are {', '.join(self.model.cubes)}")
+            raise UsageError(f"there is no cube {shown(name)}; there are {', '.join(self.model.cubes)}")
         return self.model.cubes[name]
 
     def with_money(self, panel: Panel, scope: Scope) -> Scope:

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from lakehouse.dashboard.model import TIME, Cube, Dimension, Kpi, Measure, Model, Panel
+from lakehouse.dashboard.parameters import shown
 from lakehouse.dashboard.scope import Scope
 from lakehouse.errors import UsageError
 
@@ -294,7 +295,7 @@ def _figure(kpi: Kpi) -> str:
 
 def _dimension(cube: Cube, name: str) -> Dimension:
     if name not in cube.dimensions:
-        raise UsageError(f"{cube.name} has no dimension {name!r}; it has {', '.join(cube.dimensions)}")
+        raise UsageError(f"{cube.name} has no dimension {shown(name)}; it has {', '.join(cube.dimensions)}")
     return cube.dimensions[name]
 
 

@@ -53,13 +53,13 @@ class PlayedServer:
 class PlayedDashboard:
     """The application; `clickhouse` and `trino` are what it asks."""
 
-    def __init__(self) -> None:
-        self.clickhouse, self.trino = PlayedServer(), PlayedServer()
+    def __init__(self, clickhouse: Any = None) -> None:
+        self.clickhouse, self.trino = clickhouse or PlayedServer(), PlayedServer()
         messages = Messages(settings())
         messages._engine = self.trino  # type: ignore[assignment]
-        panels = Panels(self.clickhouse, model())  # type: ignore[arg-type]
-        state = State(self.clickhouse, dict)  # type: ignore[arg-type]
-        self._app = Dashboard(settings(), panels, state, messages).app()
+        panels = Panels(self.clickhouse, model())
+        state = State(self.clickhouse, dict)
+        self.app = Dashboard(settings(), panels, state, messages).app()
 
     def get(self, path: str, query: str | bytes = b"") -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of an answer.
@@ -85,6 +85,6 @@ class PlayedDashboard:
         async def send(message: Any) -> None:
             told.append(message)
 
-        asyncio.run(self._app(scope, receive, send))
+        asyncio.run(self.app(scope, receive, send))
         headers = {name.decode(): value.decode() for name, value in told[0]["headers"]}
         return told[0]["status"], headers, b"".join(one.get("body", b"") for one in told[1:])
