@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
-
 from lakehouse.copies.server import Server
 from lakehouse.csv_cells import cells_sql, header
-from lakehouse.dashboard.query import Query
+from lakehouse.dashboard.answers import ask
+from lakehouse.dashboard.query import Query, columns_query
 
 FORMATS = {"csv": ("CSV", "text/csv; charset=utf-8"), "parquet": ("Parquet", "application/vnd.apache.parquet")}
 _LIMITS = {
@@ -17,12 +16,6 @@ _LIMITS = {
     "format_csv_null_representation": "",
 }
 _PIECE_BYTES = 1 << 20
-
-
-def columns_of(server: Server, query: Query) -> list[tuple[str, str]]:
-    """Names and types of a query's columns; it is not run for that."""
-    told = server.answer(f"describe table (\n{query.sql}\n)", query.parameters, "JSONCompact", {})
-    return [(str(column[0]), str(column[1])) for column in orjson.loads(told)["data"]]
 
 
 def export(server: Server, query: Query, form: str, zone: str, bom: bool) -> Iterator[bytes]:
@@ -37,7 +30,7 @@ def export(server: Server, query: Query, form: str, zone: str, bom: bool) -> Ite
     """
     first, sql, parameters = b"", query.sql, query.parameters
     if form == "csv":
-        columns = columns_of(server, query)
+        columns = [(str(name), str(kind)) for name, kind, *_ in ask(server, columns_query(query)).rows]
         first, sql = header([name for name, _ in columns], bom), cells_sql(query.sql, columns)
         parameters = {**query.parameters, "zone": zone}
     stream = server.stream(

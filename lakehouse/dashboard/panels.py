@@ -3,16 +3,18 @@
 import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from lakehouse.copies.server import Server
-from lakehouse.dashboard.answers import FORM, LIMITS, Answer, read
+from lakehouse.dashboard.answers import Answer, ask, texts_of
 from lakehouse.dashboard.exports import export
 from lakehouse.dashboard.kept import Kept
 from lakehouse.dashboard.model import Cube, Model, Page, Panel
 from lakehouse.dashboard.parameters import shown
 from lakehouse.dashboard.query import (
     Query,
+    columns_query,
     count_query,
     needs_money,
     panel_query,
@@ -22,8 +24,8 @@ from lakehouse.dashboard.query import (
 from lakehouse.dashboard.scope import Scope
 from lakehouse.errors import UsageError
 
-# A panel that is not there after 20 s is of no use.
-_LIMITS = {**LIMITS, "max_execution_time": 20}
+# Whatever is looked at, the columns are the same.
+_ANY = Scope(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 _MONEY_KEPT_S = 60.0
 _MONEY = "select currency from gold.{fact} group by currency order by count() desc, currency limit 1"
 
@@ -36,7 +38,7 @@ class Panels:
         standing: a mark of the copies as they stand; answers are kept until it changes, and not at all while it is None.
         """
         self._server = server
-        self._kept: Kept[Answer] = Kept(standing)
+        self._kept: Kept[Answer] = Kept(standing, size=lambda answer: answer.size_bytes)
         self.model = model
         self._money: tuple[float, str] = (0.0, "")
 
@@ -96,9 +98,11 @@ class Panels:
         """
         scope = self.with_money(panel, scope)
         present = self.ask(panel_query(self.model, panel, scope))
+        before = self.ask(panel_query(self.model, panel, scope.before)) if compare else None
         told: dict[str, Any] = {
             "columns": present.columns,
             "rows": present.rows,
+            "cut": present.cut or (before is not None and before.cut),
             "took_ms": round(present.took_ms, 1),
             "money": scope.money,
             "ignored": scope.ignored(self.model.cubes[panel.cube]),
@@ -106,16 +110,17 @@ class Panels:
             "to": scope.end.timestamp(),
             "bucket_minutes": scope.bucket_minutes,
         }
-        if compare:
-            told["before"] = self.ask(panel_query(self.model, panel, scope.before)).rows
-            told["before_from"] = scope.before.start.timestamp()
+        if before is not None:
+            told |= {"before": before.rows, "before_from": scope.before.start.timestamp()}
         return told
 
     def rows(self, cube: Cube, scope: Scope, offset: int) -> dict[str, Any]:
-        """A piece of the rows behind the figures, and how many there are."""
-        found = self.ask(rows_query(cube, scope, offset=offset))
+        """A piece of the rows behind the figures, and how many there are; `cut` says that texts are shortened in it."""
+        texts = texts_of(self.ask(columns_query(rows_query(cube, _ANY, limit=None))))
+        found = self.ask(replace(rows_query(cube, scope, offset=offset), texts=texts))
         total = self.ask(count_query(cube, scope)).rows[0][0]
-        return {"columns": found.columns, "rows": found.rows, "total": total, "ignored": scope.ignored(cube)}
+        ignored = scope.ignored(cube)
+        return {"columns": found.columns, "rows": found.rows, "cut": found.cut, "total": total, "ignored": ignored}
 
     def values(self, cube: Cube, dimension: str, scope: Scope) -> list[list[Any]]:
         """Values of a filter with their numbers of rows, under the other filters."""
@@ -123,16 +128,11 @@ class Panels:
 
     def ask(self, query: Query) -> Answer:
         """Run one query, or give its answer again while the copies stand as they did."""
-        return self._kept.of(query.key, lambda: self._asked(query), query.lasts)
+        return self._kept.of(query.key, lambda: ask(self._server, query), query.lasts)
 
     def prepare(self, mark: Hashable | None) -> None:
         """See `Kept.prepare`."""
         self._kept.prepare(mark)
-
-    def _asked(self, query: Query) -> Answer:
-        began = time.perf_counter()
-        raw = self._server.answer(query.sql, query.parameters, FORM, _LIMITS)
-        return read(raw, (time.perf_counter() - began) * 1000)
 
     def export(self, query: Query, form: str, zone: str, bom: bool) -> Iterator[bytes]:
         """A query's whole answer as a file; see `lakehouse.dashboard.exports`."""

@@ -12,7 +12,7 @@ they are asked for apart, and brought together in the end.
 
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,11 +34,13 @@ class Query:
 
     Attributes:
         lasts: it asks for a range that is still looked at a moment later: one that does not end now.
+        texts: columns of text, which may be long.
     """
 
     sql: str
     parameters: dict[str, Any]
     lasts: bool = False
+    texts: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -249,7 +251,8 @@ def panel_query(
     sort = f"{panel.sort or panel.kpis[0]} {'asc' if panel.ascending else 'desc'} nulls last"
     order = f"\norder by {', '.join(['bucket', *groups] if timed else [sort, *groups])}" if panel.by else ""
     limit = _GROUPS if timed or panel.kind == "heatmap" else panel.limit
-    return st.query(f"select {', '.join(shown)}\nfrom (\n{st.figures()}\n){filtered}{order}\nlimit {limit}")
+    query = st.query(f"select {', '.join(shown)}\nfrom (\n{st.figures()}\n){filtered}{order}\nlimit {limit}")
+    return replace(query, texts=tuple(groups))
 
 
 def rows_query(cube: Cube, scope: Scope, limit: int | None = ROWS, offset: int = 0) -> Query:
@@ -274,9 +277,15 @@ def values_query(cube: Cube, dimension: str, scope: Scope) -> Query:
     st = Statement(cube, Scope(scope.start, scope.end, others, scope.window_days, scope.money, scope.zone))
     st.by(dimension)
     st.measure("n", Measure("count()"))
-    return st.query(
+    query = st.query(
         f"select {dimension} as value, m_n as n from (\n{st.figures()}\n) order by n desc, value limit {FILTER_VALUES}"
     )
+    return replace(query, texts=("value",))
+
+
+def columns_query(query: Query) -> Query:
+    """Names and types of a query's columns, in the first two columns; the query is not run for that."""
+    return Query(f"describe table (\n{query.sql}\n)", query.parameters, query.lasts)
 
 
 def needs_money(model: Model, kpis: Iterable[Kpi]) -> bool:

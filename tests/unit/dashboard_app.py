@@ -31,10 +31,10 @@ class PlayedServer:
         if self.fails is not None:
             raise self.fails
 
-    def answer(self, sql: str, parameters: Mapping[str, Any], form: str, limits: Mapping[str, Any]) -> bytes:
+    def answer(self, sql: str, parameters: Mapping[str, Any], form: str, limits: Any, most_bytes: int) -> bytes:
         self._take(sql, parameters)
         if sql.startswith("describe"):
-            return b'{"data": [["n", "UInt64"]]}'
+            return b'["name", "type"]\n["String", "String"]\n["n", "UInt64"]\n'
         return b'["n"]\n["UInt64"]\n["1"]\n'
 
     def stream(self, sql: str, parameters: Mapping[str, Any], form: str, limits: Mapping[str, Any]) -> IO[bytes]:

@@ -1,5 +1,6 @@
 """What the dashboard's pages are told, from a ClickHouse within this process."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -7,11 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.dashboard.answers import Answer
-from lakehouse.dashboard.model import model
+from lakehouse.dashboard.answers import MOST_BYTES, TEXT_LENGTH, Answer
+from lakehouse.dashboard.model import Panel, model
 from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.query import Query
-from tests.unit.embedded import copies
+from lakehouse.dashboard.scope import Scope
+from tests.unit.dashboard_app import PlayedDashboard
+from tests.unit.embedded import copies, reject
+
+DAY = Scope(datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC))
 
 
 def answer(sql: str, **parameters: Any) -> Answer:
@@ -47,3 +52,60 @@ def test_text_that_is_no_utf8_is_shown_with_marks() -> None:
 
 def test_an_answer_without_rows_has_its_columns() -> None:
     assert answer("select 1 as a, 2 as b where 0").columns == ["a", "b"]
+
+
+def rows_of_rejected() -> dict[str, Any]:
+    panels = Panels(copies(), model())
+    return panels.rows(panels.cube("rejected"), DAY, 0)
+
+
+def reasons(told: dict[str, Any]) -> list[str]:
+    return [row[told["columns"].index("rejection_reason")] for row in told["rows"]]
+
+
+def test_long_texts_of_rows_are_shortened_and_that_is_said() -> None:
+    reject("type:amount", "سبب" * 1_000_000)
+    told = rows_of_rejected()
+    assert told["cut"]
+    assert reasons(told) == ["type:amount", ("سبب" * TEXT_LENGTH)[:TEXT_LENGTH] + "…"]
+    assert len(orjson.dumps(told)) < 10_000
+
+
+def test_texts_that_fit_are_whole() -> None:
+    reject("x" * TEXT_LENGTH, "😀" * TEXT_LENGTH)
+    told = rows_of_rejected()
+    assert not told["cut"]
+    assert reasons(told) == ["x" * TEXT_LENGTH, "😀" * TEXT_LENGTH]
+
+
+def test_long_values_of_a_filter_and_groups_of_a_panel_are_shortened() -> None:
+    reject("x" * 5_000)
+    panels = Panels(copies(), model())
+    long = Panel("long", "table", ("rejected",), by=("reason_code",), cube="rejected")
+    copies().run("alter table gold.rejected update codes = [repeat('y', 5000)] where 1 settings mutations_sync = 1")
+    told = panels.answer(long, DAY, compare=True)
+    assert told["cut"]
+    assert told["rows"][0][0] == "y" * TEXT_LENGTH + "…"
+    assert panels.values(panels.cube("rejected"), "reason_code", DAY) == [["y" * TEXT_LENGTH + "…", 1]]
+
+
+def test_rows_that_do_not_fit_into_an_answer_are_left_out_and_that_is_said() -> None:
+    found = answer("select number as n, range(10000) as long from numbers(500)")
+    assert found.cut
+    assert 0 < len(found.rows) < 500
+    assert found.size_bytes <= MOST_BYTES
+    assert [row[0] for row in found.rows] == list(range(len(found.rows)))
+
+
+def test_a_file_has_texts_whole() -> None:
+    reject("x" * 5_000)
+    file = PlayedDashboard(copies()).get("/api/export/rows/rejected.csv", "from=2026-11-20&to=2026-11-21")[2]
+    assert b"x" * 5_000 in file
+
+
+def test_the_page_is_told_what_was_cut() -> None:
+    reject("x" * 5_000)
+    dashboard = PlayedDashboard(copies())
+    for path in ("/api/rows/rejected", "/api/panel/quality/time", "/api/subscribers", "/api/subscriber/+201012345678"):
+        scope = "q=0101" if "subscribers" in path else "" if "subscriber" in path else "from=2026-11-20&to=2026-11-21"
+        assert orjson.loads(dashboard.get(path, scope)[2])["cut"] == ("rows" in path), path
