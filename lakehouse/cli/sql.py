@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +14,7 @@ from lakehouse.errors import UsageError
 from lakehouse.settings import settings
 
 if TYPE_CHECKING:
+    from lakehouse.cli.sql_output import Output
     from lakehouse.cli.sql_result import Session
 
 # More than a screen holds, and as much as a terminal draws at once.
@@ -55,6 +56,9 @@ _TABLE_ROWS = 1_000
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json: a list of objects.")
 @click.option("--output", type=click.Path(dir_okay=False), help="Write to this file instead of standard output.")
 @click.option(
+    "--no-bom", is_flag=True, help="Begin a CSV file without the byte-order mark by which spreadsheets know UTF-8."
+)
+@click.option(
     "--limit-rows",
     type=click.IntRange(0),
     default=_TABLE_ROWS,
@@ -74,6 +78,7 @@ def sql_command(
     form: str | None,
     as_json: bool,
     output: str | None,
+    no_bom: bool,
     limit_rows: int,
 ) -> None:
     """Run queries and print the results; at a terminal and without a query, a console.
@@ -96,9 +101,14 @@ def sql_command(
     and redis (reference records). The console of Trino is its own command line; that of ClickHouse is a small one. Both
     remember what was typed, in the data folder. Saved queries are files in trino/queries and clickhouse/queries.
 
-    CSV, JSON and Parquet stream, whatever their size. JSON is an array with one object a line; decimals are strings
-    with all their digits, times ISO 8601, binary values hex. Several statements run in order, in one session; the first
-    one that fails ends the run with exit code 1. Ctrl-C cancels the query on the server; exit code 130.
+    CSV, JSON and Parquet stream, whatever their size. Decimals have all their digits, times are ISO 8601 with their
+    offset, binary values hex. JSON is an array with one object a line; decimals, and whole numbers
+    beyond 2^53, are strings in it. In CSV, text that a
+    spreadsheet would run as a formula (it begins with =, +, -, @, a tab or a line end) has an apostrophe before it; a
+    phone number is text too. Null is an empty cell, and a file begins with a byte-order mark.
+
+    Several statements run in order, in one session; the first one that fails ends the run with exit code 1. Ctrl-C
+    cancels the query on the server; exit code 130.
     """
     if sum((query is not None, path is not None, name is not None, as_list)) > 1:
         raise UsageError("give one of them: a query, --file, --run or --list")
@@ -116,16 +126,17 @@ def sql_command(
         return
     statements = [saved[1]] if saved else _statements(query, path, engine)
 
-    from lakehouse.cli.sql_output import destination, format_of
+    from lakehouse.cli.sql_output import Output, destination, format_of, is_plain_file
     from lakehouse.cli.sql_result import open_session
 
     form = "json" if as_json else form or format_of(output)
     if form == "parquet" and output is None and sys.stdout.isatty():
         raise UsageError("Parquet is no text; add --output FILE.parquet")
+    bom = output is not None and is_plain_file(output) and not no_bom
     try:
         with destination(output) as out:
             session = open_session(engine, settings(), catalog, schema, writes=writes)
-            _run(session, statements, form, out, output, limit_rows)
+            _run(session, statements, Output(form, out, limit_rows, bom), output)
     except KeyboardInterrupt:
         click.echo("interrupted: the query was cancelled", err=True)
         sys.exit(INTERRUPTED)
@@ -161,14 +172,10 @@ def _statements(query: str | None, path: str | None, engine: str) -> list[Statem
     return [*ended, *([rest] if rest else [])]
 
 
-def _run(
-    session: "Session", statements: list[Statement], form: str, out: BinaryIO, path: str | None, limit: int
-) -> None:
-    from lakehouse.cli.sql_output import Output
+def _run(session: "Session", statements: list[Statement], target: "Output", path: str | None) -> None:
     from lakehouse.cli.sql_progress import QueryProgress
 
     began, to_terminal, rows = time.monotonic(), path is None and sys.stdout.isatty(), 0
-    target = Output(form, out, limit)
     for statement in statements:
         with QueryProgress() as progress, session.result(statement.placed, progress.told, statement.values) as result:
             if to_terminal:

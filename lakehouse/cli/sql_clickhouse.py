@@ -57,6 +57,7 @@ class ClickHouseSession:
                 connect_timeout=_CONNECT_S,
                 send_receive_timeout=_ANSWER_S,
                 session_id=str(uuid.uuid4()),
+                tz_mode="aware",  # a time without its zone would be read as a local one
                 # 2: reads, and may change settings, but not this one
                 settings={"session_timeout": _SESSION_S, **({} if self._writes else {"readonly": 2})},
             )

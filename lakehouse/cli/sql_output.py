@@ -1,12 +1,12 @@
 """Prints results of `lakehouse sql`: tables for people; CSV, JSON and Parquet of any size in little memory."""
 
 import contextlib
-import csv
 import io
 import os
+import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,7 @@ from lakehouse.errors import LakehouseError, UsageError
 
 FORMATS = ("table", "csv", "json", "parquet")
 _SUFFIXES = {".csv": "csv", ".json": "json", ".parquet": "parquet", ".txt": "csv"}
+_LONG = re.compile(r"^(?:LowCardinality\(|Nullable\()*U?Int(?:128|256)\b")
 # How long rows that a table does not show are counted before we say "at least" and cancel the query.
 _COUNT_S = 2.0
 # Where no terminal limits the width, nothing is folded or cut.
@@ -45,6 +46,11 @@ def format_of(path: str | None) -> str:
     return _SUFFIXES.get(suffix, "csv")
 
 
+def is_plain_file(path: str) -> bool:
+    """Whether it is a file, there already or not; a pipe, a device or a link (as /dev/stdout is one) is none."""
+    return not Path(path).is_symlink() and (Path(path).is_file() or not Path(path).exists())
+
+
 @contextlib.contextmanager
 def destination(path: str | None) -> Iterator[BinaryIO]:
     """Standard output, or a file that appears under its name when it is complete.
@@ -58,8 +64,8 @@ def destination(path: str | None) -> Iterator[BinaryIO]:
             sys.stdout.buffer.flush()
         return
     target = Path(path)
-    # a pipe or a device cannot be put in place of
-    partial = target.with_name(f".{target.name}.partial") if target.is_file() or not target.exists() else target
+    # a pipe or a device cannot be put in place of, and in place of /dev/stdout it would be everybody's
+    partial = target.with_name(f".{target.name}.partial") if is_plain_file(path) else target
     try:
         with partial.open("wb") as out:
             yield out
@@ -79,17 +85,19 @@ class Output:
         on_count: called with them now and then.
     """
 
-    def __init__(self, form: str, out: BinaryIO, limit: int = 0) -> None:
+    def __init__(self, form: str, out: BinaryIO, limit: int = 0, bom: bool = False) -> None:
         """Prepare.
 
         Args:
             form: one of FORMATS.
             out: where to.
             limit: rows that a table shows at most; 0 is all.
+            bom: whether a CSV file begins with a byte-order mark.
         """
         self._form = form
         self._out = out
         self._limit = limit
+        self._bom = bom
         self._results = 0
         self.rows = 0
         self.on_count: Count = lambda count: None
@@ -121,27 +129,32 @@ class Output:
             print(done, file=sys.stderr)
 
     def _counted(self, result: Result) -> Iterator[Row]:
-        for block in result.blocks:
+        for block in self._counted_blocks(result):
             yield from block
+
+    def _counted_blocks(self, result: Result) -> Iterator[Sequence[Row]]:
+        for block in result.blocks:
+            yield block
             self.rows += len(block)
             self.on_count(self.rows)
 
     def _csv(self, result: Result) -> None:
+        from lakehouse.cli.sql_csv import write_csv
+
         if self._results > 1:
             self._out.write(b"\n")
-        text = io.TextIOWrapper(self._out, encoding="utf-8", newline="", write_through=False)
-        try:
-            writer = csv.writer(text, lineterminator="\n")
-            writer.writerow(result.names)
-            writer.writerows(["" if v is None else value_text(v) for v in row] for row in self._counted(result))
-            text.flush()
-        finally:
-            text.detach()
+        blocks, bom = self._counted_blocks(result), self._bom and self._results == 1
+        write_csv(blocks, result.names, result.types, self._out, bom)
 
     def _json(self, result: Result) -> None:
         names, before = distinct(result.names), b"["
+        # surrogate keys and the like: text in each row, not only where they are long
+        long = [name for name, kind in zip(names, result.types, strict=True) if _LONG.search(kind)]
         for row in self._counted(result):
-            self._out.write(before + value_json(dict(zip(names, row, strict=True))))
+            told = dict(zip(names, row, strict=True))
+            for name in long:
+                told[name] = None if told[name] is None else value_text(told[name])
+            self._out.write(before + value_json(told))
             before = b",\n "
         self._out.write(b"]\n" if before != b"[" else b"[]\n")
 

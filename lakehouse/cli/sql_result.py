@@ -17,6 +17,8 @@ from lakehouse.settings import Settings
 Row = Sequence[Any]
 Told = Callable[[str], None]
 """Called now and then with a few words on how far a query is."""
+# Most readers of JSON take numbers for IEEE 754 doubles: beyond it two whole numbers may look the same.
+_EXACT = 2**53 - 1
 WRITE_HINT = "`lakehouse sql --write` lets it through"
 
 
@@ -87,23 +89,30 @@ def value_text(value: Any, between: str = "T") -> str:
         return "true" if value else "false"
     if isinstance(value, datetime):
         return value.isoformat(sep=between)
+    if isinstance(value, float):
+        return str(value)
     if isinstance(value, list | tuple | dict):
         return value_json(value).decode()
     return str(plain(value))
 
 
 def value_json(value: Any) -> bytes:
-    """A value as JSON, in UTF-8 on one line: decimals are strings, since a JSON number would lose digits of an amount."""
+    """A value as JSON, in UTF-8 on one line.
+
+    Decimals are strings, since a JSON number would lose digits of an amount, and so are whole numbers beyond 2^53.
+    """
     try:
-        return orjson.dumps(value, default=plain, option=orjson.OPT_NON_STR_KEYS)
-    except TypeError:  # whole numbers of more than 64 bits, keys of odd types
+        return orjson.dumps(value, default=plain, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_STRICT_INTEGER)
+    except TypeError:  # long whole numbers, keys of odd types
         return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def plain(value: Any) -> Any:
     """A value of what JSON knows."""
-    if value is None or isinstance(value, str | bool | int):
+    if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, int):
+        return value if abs(value) <= _EXACT else str(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Decimal):

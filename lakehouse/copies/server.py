@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import clickhouse_connect
 from clickhouse_connect.driver import httputil
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from urllib3.exceptions import HTTPError
 
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
@@ -54,13 +55,28 @@ class Server:
         result = self._call(lambda c: c.query(sql))
         return list(result.column_names), list(result.result_rows)
 
-    def answer(self, sql: str, parameters: Mapping[str, Any], form: str, limits: Mapping[str, Any]) -> bytes:
+    def answer(
+        self,
+        sql: str,
+        parameters: Mapping[str, Any],
+        form: str,
+        limits: Mapping[str, Any],
+        most_bytes: int | None = None,
+    ) -> bytes:
         """The answer to a query as ClickHouse writes it in one of its formats.
 
         Args:
             limits: settings of this query, such as max_execution_time.
+            most_bytes: no more of the answer is read.
         """
-        return bytes(self._call(lambda c: c.raw_query(sql, dict(parameters), settings=dict(limits), fmt=form)))
+        # sent when the query is done: one that fails on its way is an error then, and no answer that breaks off
+        whole = {**limits, "wait_end_of_query": 1}
+
+        def read(client: Any) -> bytes:
+            with client.raw_stream(sql, dict(parameters), settings=whole, fmt=form) as stream:
+                return bytes(stream.read() if most_bytes is None else stream.read(most_bytes))
+
+        return bytes(self._call(read))
 
     def stream(self, sql: str, parameters: Mapping[str, Any], form: str, limits: Mapping[str, Any]) -> IO[bytes]:
         """As `answer`, to be read in pieces, and closed, by the caller."""
@@ -80,7 +96,7 @@ class Server:
             self._raise_unreachable(error)
         except DatabaseError as error:
             self._raise(error)
-        except (ClickHouseError, OSError) as error:
+        except (ClickHouseError, HTTPError, OSError) as error:
             self._raise_unreachable(error)
 
     def _raise_unreachable(self, error: Exception) -> None:

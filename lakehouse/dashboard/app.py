@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -21,15 +22,20 @@ from starlette.staticfiles import StaticFiles
 
 from lakehouse.dashboard import rejections, subscribers
 from lakehouse.dashboard.door import Door, access_log, hosts
+from lakehouse.dashboard.exports import FORMATS
 from lakehouse.dashboard.model import Measure, Model
-from lakehouse.dashboard.panels import FORMATS, Panels
+from lakehouse.dashboard.panels import Panels
+from lakehouse.dashboard.parameters import shown, text, whole
 from lakehouse.dashboard.query import panel_query, rows_query
 from lakehouse.dashboard.scope import Scope, scope_of
 from lakehouse.dashboard.state import State
 from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.settings import Settings
 
+log = logging.getLogger(__name__)
 STATIC = Path(__file__).parent / "static"
+# Rows are shown 200 at a time: nobody pages so far.
+_FURTHEST = 10**9
 _EVENT_LOOK_S, _HEARTBEAT_S = 0.25, 15.0
 _SAFE = {
     # nothing from other machines, no script but ours
@@ -67,10 +73,10 @@ class Dashboard:
         routes = [Route(path, _json(answer)) for path, answer in paths.items()]
         return Starlette(
             routes=[
-                Route("/", self.page),
+                Route("/", _guarded(self.page)),
                 *routes,
-                Route("/api/export/panel/{page}/{panel}.{form}", self.export_panel),
-                Route("/api/export/rows/{cube}.{form}", self.export_rows),
+                Route("/api/export/panel/{page}/{panel}.{form}", _guarded(self.export_panel)),
+                Route("/api/export/rows/{cube}.{form}", _guarded(self.export_rows)),
                 Route("/api/events", self.events),
                 Mount("/static", StaticFiles(directory=STATIC)),
             ],
@@ -79,7 +85,7 @@ class Dashboard:
                 Middleware(TrustedHostMiddleware, allowed_hosts=hosts(self._settings)),
                 Middleware(GZipMiddleware, minimum_size=4096, compresslevel=1),
             ],
-            exception_handlers={LakehouseError: _told},
+            exception_handlers={LakehouseError: _told, Exception: _failed},
             lifespan=self._lifespan,
         )
 
@@ -119,10 +125,8 @@ class Dashboard:
 
     def rows(self, request: Request) -> Any:
         """Rows behind the figures."""
-        offset = request.query_params.get("offset", "0")
-        if not offset.isdecimal() or len(offset) > 9:
-            raise UsageError("offset is a number of rows")
-        return self._panels.rows(self._panels.cube(request.path_params["cube"]), self._scope(request), int(offset))
+        offset = whole(request.query_params.get("offset", "0"), "offset", _FURTHEST)
+        return self._panels.rows(self._panels.cube(request.path_params["cube"]), self._scope(request), offset)
 
     def values(self, request: Request) -> Any:
         """What a filter offers, under the other filters."""
@@ -142,20 +146,20 @@ class Dashboard:
 
     def subscribers(self, request: Request) -> Any:
         """Who is meant."""
-        text = request.query_params.get("q", "")
-        if len(text.strip()) < 3:
+        wanted = text(request.query_params.get("q", ""), "q")
+        if len(wanted.strip()) < 3:
             raise UsageError("type at least three characters of a number, a user id or a name")
-        return subscribers.find(self._panels, text)
+        return subscribers.find(self._panels, wanted)
 
     def subscriber(self, request: Request) -> Any:
         """The history of one number."""
-        return subscribers.profile(self._panels, request.path_params["phone"])
+        return subscribers.profile(self._panels, text(request.path_params["phone"], "the number"))
 
     def reason(self, request: Request) -> Any:
         """Reasons of a rejection in words."""
-        codes = request.query_params.get("codes", "").split(", ")
+        codes = text(request.query_params.get("codes", ""), "codes").split(", ")
         earliest: datetime = self._settings.earliest_event_time
-        source = request.path_params["source"]
+        source = text(request.path_params["source"], "the source")
         return [{"code": code, **rejections.reason_in_words(source, code, earliest)} for code in codes if code]
 
     def message(self, request: Request) -> Any:
@@ -170,7 +174,7 @@ class Dashboard:
         """A panel's figures as a file."""
         panel = self._panels.panel(request.path_params["page"], request.path_params["panel"])
         scope = self._panels.with_money(panel, self._scope(request))
-        return self._file(request, panel_query(self._panels.model, panel, scope), f"{panel.name}")
+        return self._file(request, panel_query(self._panels.model, panel, scope, moments=True), panel.name)
 
     def export_rows(self, request: Request) -> Response:
         """The rows behind the figures as a file."""
@@ -180,9 +184,13 @@ class Dashboard:
     def _file(self, request: Request, query: Any, name: str) -> Response:
         form = request.path_params["form"]
         if form not in FORMATS:
-            raise UsageError(f"a file is {' or '.join(FORMATS)}, not {form!r}")
+            raise UsageError(f"a file is {' or '.join(FORMATS)}, not {shown(form)}")
+        bom = request.query_params.get("bom", "1")
+        if bom not in ("0", "1"):
+            raise UsageError("bom is 0 (a CSV file without a byte-order mark) or 1")
         headers = {**_SAFE, "Content-Disposition": f'attachment; filename="{name}.{form}"'}
-        return StreamingResponse(self._panels.export(query, form), media_type=FORMATS[form][1], headers=headers)
+        pieces = self._panels.export(query, form, self._settings.time_zone, bom == "1")
+        return StreamingResponse(pieces, media_type=FORMATS[form][1], headers=headers)
 
     async def events(self, request: Request) -> Response:
         """Server-sent events: the version of the state, at once and whenever it changes."""
@@ -233,13 +241,21 @@ def _formula(measure: Measure) -> str:
 
 
 def _json(answer: Answer) -> Callable[[Request], Response]:
-    """A route of JSON; Starlette runs it in a thread, since it waits for ClickHouse."""
+    """A route of JSON."""
+
+    return _guarded(lambda request: _encoded(answer(request)))
+
+
+def _guarded(answer: Callable[[Request], Response]) -> Callable[[Request], Response]:
+    """A route that always answers, an error too; Starlette runs it in a thread, since it waits for ClickHouse."""
 
     def respond(request: Request) -> Response:
         try:
-            return _encoded(answer(request))
+            return answer(request)
         except LakehouseError as error:
             return _told(request, error)
+        except Exception as error:
+            return _failed(request, error)
 
     return respond
 
@@ -253,6 +269,12 @@ def _told(request: Request, error: Exception) -> Response:
     """An error as a sentence: 503 where a server does not answer, 400 where the viewer is mistaken."""
     status = 503 if isinstance(error, Retry) else 400 if isinstance(error, UsageError) else 502
     return _encoded({"error": str(error)}, status)
+
+
+def _failed(request: Request, error: Exception) -> Response:
+    """A fault of ours: all of it for the log, and nothing of it for the viewer."""
+    log.error("%s %r could not be answered", request.method, request.url.path, exc_info=error)
+    return _encoded({"error": "The dashboard could not answer that. Its log says why."}, 500)
 
 
 def _version() -> str:

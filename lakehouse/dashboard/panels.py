@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-
 from lakehouse.copies.server import Server
+from lakehouse.dashboard.answers import Answer, ask, texts_of
+from lakehouse.dashboard.exports import export
 from lakehouse.dashboard.kept import Kept
 from lakehouse.dashboard.model import Cube, Model, Page, Panel
+from lakehouse.dashboard.parameters import shown
 from lakehouse.dashboard.query import (
     Query,
+    columns_query,
     count_query,
     needs_money,
     panel_query,
@@ -21,27 +24,10 @@ from lakehouse.dashboard.query import (
 from lakehouse.dashboard.scope import Scope
 from lakehouse.errors import UsageError
 
-# Numbers stay numbers, decimals keep their digits as text; a panel that is not there after 20 s is of no use.
-_LIMITS = {
-    "output_format_json_quote_64bit_integers": 0,
-    "output_format_json_quote_decimals": 1,
-    "output_format_json_quote_denormals": 0,
-    "max_execution_time": 20,
-}
-_EXPORT_LIMITS = {"max_execution_time": 60, "max_result_rows": 1_000_000, "result_overflow_mode": "throw"}
-FORMATS = {"csv": ("CSVWithNames", "text/csv; charset=utf-8"), "parquet": ("Parquet", "application/vnd.apache.parquet")}
-_PIECE_BYTES = 1 << 20
+# Whatever is looked at, the columns are the same.
+_ANY = Scope(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))
 _MONEY_KEPT_S = 60.0
 _MONEY = "select currency from gold.{fact} group by currency order by count() desc, currency limit 1"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Columns and rows of a query, and the milliseconds that it took."""
-
-    columns: list[str]
-    rows: list[list[Any]]
-    took_ms: float
 
 
 class Panels:
@@ -52,7 +38,7 @@ class Panels:
         standing: a mark of the copies as they stand; answers are kept until it changes, and not at all while it is None.
         """
         self._server = server
-        self._kept: Kept[Answer] = Kept(standing)
+        self._kept: Kept[Answer] = Kept(standing, size=lambda answer: answer.size_bytes)
         self.model = model
         self._money: tuple[float, str] = (0.0, "")
 
@@ -63,7 +49,7 @@ class Panels:
             UsageError: there is none.
         """
         if name not in self.model.pages:
-            raise UsageError(f"there is no page {name!r}; there are {', '.join(self.model.pages)}")
+            raise UsageError(f"there is no page {shown(name)}; there are {', '.join(self.model.pages)}")
         return self.model.pages[name]
 
     def panel(self, page: str, name: str) -> Panel:
@@ -75,7 +61,7 @@ class Panels:
         for panel in self.page(page).panels:
             if panel.name == name:
                 return panel
-        raise UsageError(f"the page {page} has no panel {name!r}")
+        raise UsageError(f"the page {page} has no panel {shown(name)}")
 
     def cube(self, name: str) -> Cube:
         """A cube by name.
@@ -84,7 +70,7 @@ class Panels:
             UsageError: there is none.
         """
         if name not in self.model.cubes:
-            raise UsageError(f"there is no cube {name!r}; there are {', '.join(self.model.cubes)}")
+            raise UsageError(f"there is no cube {shown(name)}; there are {', '.join(self.model.cubes)}")
         return self.model.cubes[name]
 
     def with_money(self, panel: Panel, scope: Scope) -> Scope:
@@ -112,9 +98,11 @@ class Panels:
         """
         scope = self.with_money(panel, scope)
         present = self.ask(panel_query(self.model, panel, scope))
+        before = self.ask(panel_query(self.model, panel, scope.before)) if compare else None
         told: dict[str, Any] = {
             "columns": present.columns,
             "rows": present.rows,
+            "cut": present.cut or (before is not None and before.cut),
             "took_ms": round(present.took_ms, 1),
             "money": scope.money,
             "ignored": scope.ignored(self.model.cubes[panel.cube]),
@@ -122,16 +110,17 @@ class Panels:
             "to": scope.end.timestamp(),
             "bucket_minutes": scope.bucket_minutes,
         }
-        if compare:
-            told["before"] = self.ask(panel_query(self.model, panel, scope.before)).rows
-            told["before_from"] = scope.before.start.timestamp()
+        if before is not None:
+            told |= {"before": before.rows, "before_from": scope.before.start.timestamp()}
         return told
 
     def rows(self, cube: Cube, scope: Scope, offset: int) -> dict[str, Any]:
-        """A piece of the rows behind the figures, and how many there are."""
-        found = self.ask(rows_query(cube, scope, offset=offset))
+        """A piece of the rows behind the figures, and how many there are; `cut` says that texts are shortened in it."""
+        texts = texts_of(self.ask(columns_query(rows_query(cube, _ANY, limit=None))))
+        found = self.ask(replace(rows_query(cube, scope, offset=offset), texts=texts))
         total = self.ask(count_query(cube, scope)).rows[0][0]
-        return {"columns": found.columns, "rows": found.rows, "total": total, "ignored": scope.ignored(cube)}
+        ignored = scope.ignored(cube)
+        return {"columns": found.columns, "rows": found.rows, "cut": found.cut, "total": total, "ignored": ignored}
 
     def values(self, cube: Cube, dimension: str, scope: Scope) -> list[list[Any]]:
         """Values of a filter with their numbers of rows, under the other filters."""
@@ -139,26 +128,12 @@ class Panels:
 
     def ask(self, query: Query) -> Answer:
         """Run one query, or give its answer again while the copies stand as they did."""
-        return self._kept.of(query.key, lambda: self._asked(query), query.lasts)
+        return self._kept.of(query.key, lambda: ask(self._server, query), query.lasts)
 
     def prepare(self, mark: Hashable | None) -> None:
         """See `Kept.prepare`."""
         self._kept.prepare(mark)
 
-    def _asked(self, query: Query) -> Answer:
-        began = time.perf_counter()
-        raw = self._server.answer(query.sql, query.parameters, "JSONCompact", _LIMITS)
-        told = orjson.loads(raw)
-        took = (time.perf_counter() - began) * 1000
-        return Answer([column["name"] for column in told["meta"]], told["data"], took)
-
-    def export(self, query: Query, form: str) -> Iterator[bytes]:
-        """A query's whole answer in pieces, as CSV or Parquet."""
-        stream = self._server.stream(query.sql, query.parameters, FORMATS[form][0], _EXPORT_LIMITS)
-        return _pieces(stream)
-
-
-def _pieces(stream: Any) -> Iterator[bytes]:
-    with stream:
-        while piece := stream.read(_PIECE_BYTES):
-            yield piece
+    def export(self, query: Query, form: str, zone: str, bom: bool) -> Iterator[bytes]:
+        """A query's whole answer as a file; see `lakehouse.dashboard.exports`."""
+        return export(self._server, query, form, zone, bom)

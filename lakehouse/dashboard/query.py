@@ -12,11 +12,12 @@ they are asked for apart, and brought together in the end.
 
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from lakehouse.dashboard.model import TIME, Cube, Dimension, Kpi, Measure, Model, Panel
+from lakehouse.dashboard.parameters import shown
 from lakehouse.dashboard.scope import Scope
 from lakehouse.errors import UsageError
 
@@ -33,11 +34,13 @@ class Query:
 
     Attributes:
         lasts: it asks for a range that is still looked at a moment later: one that does not end now.
+        texts: columns of text, which may be long.
     """
 
     sql: str
     parameters: dict[str, Any]
     lasts: bool = False
+    texts: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -215,11 +218,16 @@ class Statement:
         return Query(sql, used, lasts=self._scope.ends_on_the_hour)
 
 
-def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] = Statement) -> Query:
+def panel_query(
+    model: Model, panel: Panel, scope: Scope, kind: type[Statement] = Statement, moments: bool = False
+) -> Query:
     """Figures of a panel by its groups.
 
     Columns: of `time` the bucket's start and end in epoch seconds and its start as local text (`time`, `until`, `wall`); each
     other dimension as text; each measure as `m_<name>`; each figure under its name.
+
+    Args:
+        moments: `wall` is a time of the operator's zone instead of text, for files.
     """
     cube = model.cubes[panel.cube]
     st = kind(cube, scope)
@@ -235,14 +243,16 @@ def panel_query(model: Model, panel: Panel, scope: Scope, kind: type[Statement] 
     for name in dict.fromkeys((*needed, *panel.position)):
         st.measure(name, cube.measures[name])
     times = ["toUnixTimestamp(bucket) as time", f"toUnixTimestamp(bucket + {_interval(scope)}) as until"]
-    shown = [*(times if timed else ()), *(["toString(bucket) as wall"] if timed else ()), *groups]
+    wall = "bucket as wall" if moments else "toString(bucket) as wall"
+    shown = [*(times if timed else ()), *([wall] if timed else ()), *groups]
     shown += [f"m_{name}" for name in st.measures] + [_figure(kpi) for kpi in kpis]
     having = [f"m_{model.kpis[name].numerator} >= {int(count)}" for name, count in panel.least.items()]
     filtered = f"\nwhere {' and '.join(having)}" if having else ""
     sort = f"{panel.sort or panel.kpis[0]} {'asc' if panel.ascending else 'desc'} nulls last"
     order = f"\norder by {', '.join(['bucket', *groups] if timed else [sort, *groups])}" if panel.by else ""
     limit = _GROUPS if timed or panel.kind == "heatmap" else panel.limit
-    return st.query(f"select {', '.join(shown)}\nfrom (\n{st.figures()}\n){filtered}{order}\nlimit {limit}")
+    query = st.query(f"select {', '.join(shown)}\nfrom (\n{st.figures()}\n){filtered}{order}\nlimit {limit}")
+    return replace(query, texts=tuple(groups))
 
 
 def rows_query(cube: Cube, scope: Scope, limit: int | None = ROWS, offset: int = 0) -> Query:
@@ -267,9 +277,15 @@ def values_query(cube: Cube, dimension: str, scope: Scope) -> Query:
     st = Statement(cube, Scope(scope.start, scope.end, others, scope.window_days, scope.money, scope.zone))
     st.by(dimension)
     st.measure("n", Measure("count()"))
-    return st.query(
+    query = st.query(
         f"select {dimension} as value, m_n as n from (\n{st.figures()}\n) order by n desc, value limit {FILTER_VALUES}"
     )
+    return replace(query, texts=("value",))
+
+
+def columns_query(query: Query) -> Query:
+    """Names and types of a query's columns, in the first two columns; the query is not run for that."""
+    return Query(f"describe table (\n{query.sql}\n)", query.parameters, query.lasts)
 
 
 def needs_money(model: Model, kpis: Iterable[Kpi]) -> bool:
@@ -288,7 +304,7 @@ def _figure(kpi: Kpi) -> str:
 
 def _dimension(cube: Cube, name: str) -> Dimension:
     if name not in cube.dimensions:
-        raise UsageError(f"{cube.name} has no dimension {name!r}; it has {', '.join(cube.dimensions)}")
+        raise UsageError(f"{cube.name} has no dimension {shown(name)}; it has {', '.join(cube.dimensions)}")
     return cube.dimensions[name]
 
 

@@ -4,6 +4,7 @@ import re
 from datetime import datetime, timedelta
 from typing import Any
 
+from lakehouse.dashboard.parameters import instant, shown, whole
 from lakehouse.errors import UsageError
 from lakehouse.gold.engine import Engine
 from lakehouse.settings import Settings
@@ -94,21 +95,19 @@ class Messages:
         """One message by its Kafka position: key, value and where they were found; null where nothing kept it.
 
         Args:
-            taken: the Kafka time (ISO 8601, UTC); rows written before it are not looked at.
+            taken: the Kafka time, as `lakehouse.dashboard.parameters` reads times; rows written before it are not looked at.
         Raises:
             UsageError: the position can't be read.
             Retry: Trino does not answer.
         """
         if source not in contracts():
-            raise UsageError(f"there is no source {source!r}")
-        if not _TOPIC_ID.fullmatch(topic_id) or not partition.isdecimal() or not offset.isdecimal():
-            raise UsageError("a message is named by source, topic_id, partition and offset")
-        try:
-            since = datetime.fromisoformat(taken).replace(tzinfo=None) - timedelta(minutes=5)
-        except ValueError:
-            raise UsageError(f"{taken!r} is no time") from None
+            raise UsageError(f"there is no source {shown(source)}")
+        if not _TOPIC_ID.fullmatch(topic_id):
+            raise UsageError(f"topic_id is 22 characters of base64, not {shown(topic_id)}")
+        since = instant(taken, "taken") - timedelta(minutes=5)
         where = (
-            f"kafka_topic_id = '{topic_id}' and kafka_partition = {int(partition)} and kafka_offset = {int(offset)}"
+            f"kafka_topic_id = '{topic_id}' and kafka_partition = {whole(partition, 'partition', 2**31 - 1)}"
+            f" and kafka_offset = {whole(offset, 'offset', 2**63 - 1)}"
             f" and ingested_at >= timestamp '{since:%Y-%m-%d %H:%M:%S} UTC'"
         )
         places = [("silver", "raw_value", "null")]

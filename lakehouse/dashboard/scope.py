@@ -3,18 +3,19 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lakehouse.clock import now
 from lakehouse.dashboard.model import Cube, Model
+from lakehouse.dashboard.parameters import instant, shown, text, whole
 from lakehouse.errors import UsageError
 
 DEFAULT_RANGE = "7d"
 FILTER = "f."
 _SAID = ("range", "from", "to", "window")
 # What an address may say besides, of which this is not the place.
-_BESIDE = ("page", "compare", "live", "offset")
+_BESIDE = ("page", "compare", "live", "offset", "bom")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST = timedelta(days=3700)
 _VALUES = 1000
@@ -89,14 +90,14 @@ def scope_of(parameters: Iterable[tuple[str, str]], model: Model, zone: str) -> 
         if not name.startswith(FILTER):
             if name not in (*_SAID, *_BESIDE):
                 raise UsageError(
-                    f"there is nothing called {name!r} here; there are {', '.join(_SAID)}, and filters as f.plan"
+                    f"there is nothing called {shown(name)} here; there are {', '.join(_SAID)}, and filters as f.plan"
                 )
             said[name] = value
             continue
         dimension = name.removeprefix(FILTER)
         if dimension not in known:
-            raise UsageError(f"there is nothing called {dimension!r} to filter by")
-        filters.setdefault(dimension, []).append(value)
+            raise UsageError(f"there is nothing called {shown(dimension)} to filter by")
+        filters.setdefault(dimension, []).append(text(value, name))
     if sum(map(len, filters.values())) > _VALUES:
         raise UsageError(f"more than {_VALUES} values to filter by")
     start, end = _range(said)
@@ -113,13 +114,13 @@ def scope_of(parameters: Iterable[tuple[str, str]], model: Model, zone: str) -> 
 
 def _range(said: dict[str, str]) -> tuple[datetime, datetime]:
     if "from" in said or "to" in said:
-        end = _instant(said["to"]) if said.get("to") else now()
-        start = _instant(said["from"]) if said.get("from") else end - timedelta(days=7)
+        end = instant(said["to"], "to") if said.get("to") else now()
+        start = instant(said["from"], "from") if said.get("from") else end - timedelta(days=7)
     else:
-        text = said.get("range") or DEFAULT_RANGE
-        found = re.fullmatch(r"(\d{1,5})([mhd])", text)
+        length_said = said.get("range") or DEFAULT_RANGE
+        found = re.fullmatch(r"([0-9]{1,5})([mhd])", length_said)
         if not found or int(found[1]) == 0:
-            raise UsageError(f"a range is such as 90m, 24h or 7d, not {text!r}")
+            raise UsageError(f"a range is such as 90m, 24h or 7d, not {shown(length_said)}")
         length = timedelta(**{_UNITS[found[2]]: int(found[1])})
         end = _hour_after(now()) if length > _BY_MINUTES else now()
         start = end - length
@@ -133,20 +134,10 @@ def _hour_after(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
 
 
-def _instant(text: str) -> datetime:
-    try:
-        if re.fullmatch(r"-?\d+(\.\d+)?", text):
-            return datetime.fromtimestamp(float(text), UTC)
-        at = datetime.fromisoformat(text)
-    except (ValueError, OverflowError, OSError):
-        raise UsageError(f"{text!r} is no time; use seconds since 1970 or ISO 8601") from None
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
-
-
-def _window(text: str) -> int:
-    if not re.fullmatch(r"\d{1,3}", text) or not 1 <= int(text) <= 366:
+def _window(value: str) -> int:
+    if (days := whole(value, "window", 366)) < 1:
         raise UsageError("window is a number of days from 1 to 366")
-    return int(text)
+    return days
 
 
 def _on_the_hour(at: datetime) -> bool:

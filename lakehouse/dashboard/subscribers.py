@@ -4,6 +4,7 @@ from typing import Any
 
 import polars as pl
 
+from lakehouse.dashboard.answers import Answer
 from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.query import Query
 from streams.rules.text import number_plan
@@ -35,12 +36,27 @@ def find(panels: Panels, text: str) -> dict[str, Any]:
         " or user_id = {text:String} or positionCaseInsensitiveUTF8(ifNull(name, ''), {text:String}) > 0)"
         f" order by phone_number = {{phone:String}} desc, name, phone_number limit {_FOUND}",
         {"phone": normalised(wanted), "text": wanted},
+        texts=("phone_number", "user_id", "name", "city", "plan_type", "status"),
     )
-    answer = panels.ask(query)
-    return {"columns": answer.columns, "rows": answer.rows}
+    return _told(panels.ask(query))
 
 
 def profile(panels: Panels, phone: str) -> dict[str, Any]:
     """All versions of a number, the newest first."""
-    answer = panels.ask(Query(_PROFILE, {"phone": normalised(phone)}))
-    return {"columns": answer.columns, "rows": answer.rows}
+    texts = (
+        "phone_number",
+        "user_id",
+        "name",
+        "email",
+        "address",
+        "city",
+        "plan_type",
+        "gender",
+        "age_group",
+        "status",
+    )
+    return _told(panels.ask(Query(_PROFILE, {"phone": normalised(phone)}, texts=texts)))
+
+
+def _told(answer: Answer) -> dict[str, Any]:
+    return {"columns": answer.columns, "rows": answer.rows, "cut": answer.cut}

@@ -277,7 +277,7 @@ def test_the_file_holds_what_is_seen(viewer: Viewer, tmp_path: Path) -> None:
     with viewer.page.expect_download() as coming:
         viewer.page.locator('[data-panel="plan"] .download', has_text="CSV").click()
     coming.value.save_as(tmp_path / "plan.csv")
-    rows = list(csv.DictReader((tmp_path / "plan.csv").open()))
+    rows = list(csv.DictReader((tmp_path / "plan.csv").open(encoding="utf-8-sig")))
     viewer.page.locator('[data-panel="plan"] [title="As a table or drawn"]').click()
     seen = viewer.page.locator('[data-panel="plan"] tbody tr').all()
     assert [r["calls"] for r in rows] == [r.locator("td").nth(1).get_attribute("data-value") for r in seen]

@@ -220,7 +220,7 @@ def test_a_call_is_followed_from_the_topic_to_clickhouse(ask: Ask) -> None:
 def test_a_saved_query_of_clickhouse_runs_and_is_written_to_a_file(sent: None, lakehouse: Any, tmp_path: Path) -> None:
     file = tmp_path / "revenue.csv"
     lakehouse("sql", "--run", "revenue_per_day", "--output", str(file))
-    assert file.read_text().splitlines()[0] == "day,call_type,currency,calls,revenue"
+    assert file.read_text(encoding="utf-8-sig").splitlines()[0] == "day,call_type,currency,calls,revenue"
     (tmp_path / "clickhouse" / "queries").mkdir(parents=True)
     text = "-- Twice?\n-- param n integer = 1: a number\n-- param t text: a text\nselect :n * 2 as n, :t as t"
     (tmp_path / "clickhouse" / "queries" / "twice.sql").write_text(text)

@@ -4,6 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lakehouse.dashboard.kept import Kept
 from lakehouse.errors import LakehouseError
@@ -112,3 +114,44 @@ def test_what_cannot_be_prepared_is_told_to_who_asks() -> None:
     kept.prepare(2)
     with pytest.raises(LakehouseError, match="away"):
         kept.of("a", ask)
+
+
+def test_answers_are_kept_up_to_so_many_bytes() -> None:
+    source, asked = Source(), []
+
+    def ask_for(key: str, size: int) -> None:
+        kept.of(key, lambda: asked.append(key) or "x" * size)
+
+    kept: Kept[str] = Kept(lambda: source.mark, size=len, most_bytes=100)
+    for key, size in (("a", 40), ("b", 40), ("a", 40), ("c", 40), ("a", 40), ("b", 40)):
+        ask_for(key, size)
+    assert asked == ["a", "b", "c", "b"], "b was asked for longest ago when c came"
+    ask_for("too large for all of it", 101)
+    ask_for("a small one", 1)
+    ask_for("a small one", 1)
+    ask_for("too large for all of it", 101)
+    assert asked[4:] == ["too large for all of it", "a small one", "too large for all of it"]
+
+
+def test_what_is_prepared_is_bounded_too() -> None:
+    source, asked = Source(), []
+    kept: Kept[str] = Kept(lambda: source.mark, size=len, most_bytes=100)
+    asks = {key: lambda key=key: asked.append(key) or "x" * 40 for key in "abc"}
+    for key in "abc":
+        kept.of(key, asks[key], again=True)
+    asked.clear()
+    kept.prepare(2)
+    source.mark = 2
+    assert asked == ["c", "b", "a"]
+    for key in "cba":
+        kept.of(key, asks[key])
+    assert asked == ["c", "b", "a", "a"], "those that were asked for last are there"
+
+
+@given(sizes=st.lists(st.integers(0, 60), max_size=30))
+def test_no_answers_are_ever_more_than_the_bound(sizes: list[int]) -> None:
+    kept: Kept[int] = Kept(lambda: 1, most=5, size=lambda size: size, most_bytes=100)
+    for number, size in enumerate(sizes):
+        assert kept.of(number % 7, lambda size=size: size) in sizes
+        assert sum(one.result() for one in kept._answers.values()) <= 100
+        assert len(kept._answers) <= 5

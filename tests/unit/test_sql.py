@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -14,11 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakehouse.cli import sql_result
 from lakehouse.cli.main import main
-from lakehouse.cli.sql_output import Output, blocks, destination, fits, format_of
+from lakehouse.cli.sql_output import Output, blocks, destination, fits, format_of, is_plain_file
 from lakehouse.cli.sql_parquet import arrow_type
 from lakehouse.cli.sql_result import Result, distinct, value_json, value_text
 from lakehouse.cli.sql_statements import split_statements
+from lakehouse.csv_cells import BOM
 from lakehouse.errors import LakehouseError, UsageError
 
 
@@ -98,8 +101,74 @@ def test_csv_has_exact_decimals_iso_times_and_empty_fields_for_null() -> None:
     assert written("csv", mixed()).decode() == (
         "id,amount,at,day,raw,list,flag,id\n"
         '1,0.10,2026-01-02T03:04:05.000600+00:00,2026-01-02,0061,"[1,null]",,"é,""\n"\n'
-        "2,0.00000001,,,,,true,\n"
+        '2,0.00000001,,,,,true,""\n'
     )
+
+
+class PlayedSession:
+    """An engine that knows one answer."""
+
+    @contextlib.contextmanager
+    def result(self, sql: str, told: Any, values: Any = None) -> Iterator[Result]:
+        yield Result(["name"], ["varchar"], iter([[["محمد"], ["=1+1"]]]))
+
+
+@pytest.mark.parametrize(
+    ("options", "written"),
+    [
+        ([], BOM + "name\nمحمد\n'=1+1\n".encode()),
+        (["--no-bom"], "name\nمحمد\n'=1+1\n".encode()),
+        (["--format", "json"], '[{"name":"محمد"},\n {"name":"=1+1"}]\n'.encode()),
+    ],
+)
+def test_a_csv_file_begins_with_a_byte_order_mark_unless_that_is_left_out(
+    options: list[str], written: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_result, "open_session", lambda *words, **more: PlayedSession())
+    with contextlib.suppress(SystemExit):
+        main(["sql", "select 1", "--output", str(tmp_path / "out.csv"), *options])
+    assert (tmp_path / "out.csv").read_bytes() == written
+
+
+def test_csv_for_standard_output_has_no_byte_order_mark(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    monkeypatch.setattr(sql_result, "open_session", lambda *words, **more: PlayedSession())
+    with contextlib.suppress(SystemExit):
+        main(["sql", "select 1", "--format", "csv"])
+    assert capfdbinary.readouterr().out == "name\nمحمد\n'=1+1\n".encode()
+
+
+def test_a_link_is_written_through_and_not_replaced(tmp_path: Path) -> None:
+    """As /dev/stdout is one."""
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    with destination(str(tmp_path / "link")) as out:
+        out.write(b"all")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "file").read_bytes() == b"all"
+    assert [is_plain_file(str(tmp_path / name)) for name in ("file", "link", "new", ".")] == [True, False, True, False]
+
+
+def test_only_the_first_result_of_a_csv_file_has_a_byte_order_mark() -> None:
+    out = io.BytesIO()
+    target = Output("csv", out, bom=True)
+    target.put(numbers(1))
+    target.put(numbers(1))
+    assert out.getvalue() == BOM + b"n\n0\n\nn\n0\n"
+
+
+def test_csv_is_written_block_by_block() -> None:
+    out = io.BytesIO()
+    written_before = []
+
+    def blocks() -> Iterator[list[list[int]]]:
+        for number in range(3):
+            written_before.append(len(out.getvalue()))
+            yield [[number]] * 100
+
+    Output("csv", out).put(Result(["n"], ["bigint"], blocks()))
+    assert written_before == [2, 202, 402]
 
 
 def test_json_is_an_array_with_one_object_a_line_and_loses_no_column() -> None:
@@ -115,8 +184,27 @@ def test_json_is_an_array_with_one_object_a_line_and_loses_no_column() -> None:
 def test_json_takes_what_json_has_no_word_for() -> None:
     assert (
         value_json({"n": 2**200, "x": float("nan"), "m": {1: Decimal("2.0")}})
-        == b'{"n":%d,"x":null,"m":{"1":"2.0"}}' % 2**200
+        == b'{"n":"%d","x":null,"m":{"1":"2.0"}}' % 2**200
     )
+
+
+@given(st.recursive(st.integers(), lambda inner: st.lists(inner, max_size=3), max_leaves=5))
+def test_no_whole_number_in_json_is_one_that_a_browser_rounds(value: Any) -> None:
+    def same(told: Any, meant: Any) -> bool:
+        if isinstance(meant, list):
+            return all(same(*both) for both in zip(told, meant, strict=True))
+        return int(told) == meant and (isinstance(told, str) or (float(told) == meant and abs(told) < 2**53))
+
+    assert same(json.loads(value_json(value)), value)
+
+
+def test_long_keys_are_text_in_json_in_each_row() -> None:
+    types = ["UInt128", "Nullable(Int256)", "bigint"]
+    said = written("json", Result(["sk", "key", "n"], types, iter([[[7, None, 2**53], [2**100, -1, 1]]])))
+    assert json.loads(said) == [
+        {"sk": "7", "key": None, "n": str(2**53)},
+        {"sk": str(2**100), "key": "-1", "n": 1},
+    ]
 
 
 def test_names_that_appear_again_get_a_number() -> None:

@@ -110,6 +110,7 @@ export class PanelView {
     parts.push(h("span", { title: `build ${state.build}; ${waiting}; answered in ${data.took_ms} ms` }, this.panel.kind === "number" ? `copied ${ago(state.copied_at)}` : `build ${state.build ?? "none"}, copied ${ago(state.copied_at)}; ${waiting}`));
     const ignored = data.ignored.map((name) => app.titleOf(name));
     if (ignored.length) parts.push(h("span", { class: "soft" }, `not filtered by ${ignored.join(", ")}`));
+    if (data.cut) parts.push(h("span", { class: "soft" }, "shortened; a file has all of it"));
     if (this.panel.kind !== "number") parts.push(h("span", { class: "soft took" }, `${data.took_ms} ms`));
     return parts;
   }

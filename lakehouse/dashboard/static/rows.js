@@ -30,7 +30,7 @@ export class Rows {
     this.dialog.replaceChildren(
       h("div", { class: "head" }, h("h2", {}, `${app.model.cubes[cube].title}: rows`), h("span", { class: "soft", id: "row-count", "data-total": data.total }, data.total ? `${figure(offset + 1, "count")}–${figure(last, "count")} of ${figure(data.total, "count")}` : "none"),
         h("button", { disabled: offset === 0, onclick: () => this.show(Math.max(0, offset - 200)) }, "‹ newer"), h("button", { disabled: last >= data.total, onclick: () => this.show(last) }, "older ›"), "Download all:", file("csv"), file("parquet"), close),
-      h("p", { class: "soft" }, `${app.rangeText()}${filters.length ? `; ${filters.join("; ")}` : ""}${data.ignored.length ? `; not filtered by ${data.ignored.map((n) => app.titleOf(n)).join(", ")}` : ""}`),
+      h("p", { class: "soft" }, `${app.rangeText()}${filters.length ? `; ${filters.join("; ")}` : ""}${data.ignored.length ? `; not filtered by ${data.ignored.map((n) => app.titleOf(n)).join(", ")}` : ""}${data.cut ? "; long texts are shortened here (…), a file has them whole" : ""}`),
       h("div", { class: "scroll tall" }, this.table(data)));
   }
 
