@@ -169,6 +169,8 @@ class Settings(BaseSettings):
             if all(_plain(getattr(self, name)) for name in reader):
                 pairs |= dict(zip(owner, reader, strict=True))
         values = {name: getattr(self, reader) for name, reader in pairs.items()}
+        if "redis_password" in values:
+            values["redis_url"] = _without_password(self.redis_url)
         return self.model_copy(update=values | dict.fromkeys(_OWNERS_ALONE, SecretStr("")))
 
     @classmethod
@@ -193,6 +195,11 @@ _READERS = {
     ("clickhouse_user", "clickhouse_password"): ("clickhouse_reader", "clickhouse_reader_password"),
 }
 _OWNERS_ALONE = ("kafka_producer_password", "clickhouse_federation_password")
+
+
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
 
 def _plain(value: str | SecretStr) -> str:

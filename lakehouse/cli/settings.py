@@ -1,6 +1,7 @@
 """`lakehouse settings`: each value and where it comes from."""
 
 import json
+import re
 
 import click
 from pydantic import SecretStr
@@ -8,6 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lakehouse.settings import Settings, origins, settings
+
+# of a URL: `redis://user:password@host`
+_PASSWORD = re.compile(r"(//[^/@]*:)[^/@]*@")
 
 
 @click.command("settings")
@@ -36,4 +40,6 @@ def _text(value: object, show_secrets: bool) -> str:
     if isinstance(value, SecretStr):
         secret = value.get_secret_value()
         return secret if show_secrets else ("set" if secret else "")
+    if isinstance(value, str) and not show_secrets:
+        value = _PASSWORD.sub(r"\1***@", value)
     return json.dumps(value, default=str) if isinstance(value, dict | list | tuple) else str(value)

@@ -67,11 +67,17 @@ class Identity:
         return True
 
 
-def spawn(command: Sequence[str], log: Path, folder: Path, variables: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+def spawn(
+    command: Sequence[str],
+    log: Path,
+    folder: Path,
+    variables: Mapping[str, str],
+    inherited: Mapping[str, str] = os.environ,
+) -> "subprocess.Popen[bytes]":
     """Start a process in its own session, its output appended to a log; Linux kills it when we die.
 
     Args:
-        variables: all that it finds in its environment.
+        variables: on top of those that it inherits.
 
     The kernel watches the *thread* that started it: call this from a thread that lives as long as the stack.
     """
@@ -80,7 +86,7 @@ def spawn(command: Sequence[str], log: Path, folder: Path, variables: Mapping[st
         return subprocess.Popen(
             list(command),
             cwd=folder,
-            env=dict(variables),
+            env={**inherited, **variables},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

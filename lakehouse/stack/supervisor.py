@@ -83,7 +83,7 @@ class Supervised:
         if not self.server.external:
             self.server.prepare()
             command, folder = self.server.command(), self.server.working_folder()
-            self.process = spawn(command, self.log, folder, self._environment())
+            self.process = spawn(command, self.log, folder, self.server.environment(), self._inherited())
             stand_back(self.process.pid, self.server.yields)
             self.state.process = Identity.of(self.process.pid)
         # preparing is not starting: it may take long on a loaded machine
@@ -91,13 +91,10 @@ class Supervised:
         self.state.state = state.STARTING
         self.state.message = f"a new attempt{self._before()}" if self.failure else ""
 
-    def _environment(self) -> dict[str, str]:
-        """Our own variables and its own; where it is no process of ours, without our settings, some of which are secrets."""
+    def _inherited(self) -> dict[str, str]:
+        """Our own variables; for a server that is no process of ours without our settings, some of which are secrets."""
         ours = self.server.takes_settings
-        return {
-            **{name: value for name, value in os.environ.items() if ours or not name.upper().startswith(PREFIX)},
-            **self.server.environment(),
-        }
+        return {name: value for name, value in os.environ.items() if ours or not name.upper().startswith(PREFIX)}
 
     def answers(self) -> bool:
         """Ask it, and do what is to be done once it answers for the first time."""

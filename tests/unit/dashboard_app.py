@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO, Any
 
+from pydantic import SecretStr
+
 from lakehouse.dashboard.app import Dashboard
 from lakehouse.dashboard.model import model
 from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.rejections import Messages
 from lakehouse.dashboard.state import State
 from lakehouse.settings import settings
+
+TOKEN = SecretStr("t")
+HEADERS = [(b"host", b"127.0.0.1"), (b"authorization", b"Bearer t")]
 
 
 @dataclass
@@ -59,7 +64,8 @@ class PlayedDashboard:
         messages._engine = self.trino  # type: ignore[assignment]
         panels = Panels(self.clickhouse, model())
         state = State(self.clickhouse, dict)
-        self.app = Dashboard(settings(), panels, state, messages).app()
+        now = settings().model_copy(update={"dashboard_token": TOKEN})
+        self.app = Dashboard(now, panels, state, messages).app()
 
     def get(self, path: str, query: str | bytes = b"") -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of an answer.
@@ -72,7 +78,7 @@ class PlayedDashboard:
         received: list[bool] = []
         scope = {
             "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
-            "path": path, "raw_path": b"", "root_path": "", "headers": [(b"host", b"127.0.0.1")],
+            "path": path, "raw_path": b"", "root_path": "", "headers": HEADERS,
             "query_string": query.encode() if isinstance(query, str) else query, "server": ("127.0.0.1", 80),
         }  # fmt: skip
 

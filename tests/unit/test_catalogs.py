@@ -138,12 +138,12 @@ def linked(folder: Path) -> set[str]:
 def test_a_stack_loads_the_plugins_that_its_catalogs_name(cache: Path) -> None:
     catalogs.write(Settings(), cache / "out")
     trino_plugins.link(cache, cache / "out" / "catalog", cache / "plugins")
-    assert linked(cache / "plugins") == {"iceberg", "clickhouse", "kafka", "redis"}
+    assert linked(cache / "plugins") == {*trino_plugins._ALWAYS, "iceberg", "clickhouse", "kafka", "redis"}
     example = (catalogs_folder() / "postgresql.properties.example").read_text()
     (cache / "out" / "catalog" / "crm.properties").write_text(example)
     (cache / "out" / "catalog" / "lake.properties").write_text("connector.name = delta_lake\n")
     trino_plugins.link(cache, cache / "out" / "catalog", cache / "plugins")
-    assert linked(cache / "plugins") - {"iceberg", "clickhouse", "kafka", "redis"} == {
+    assert linked(cache / "plugins") - {*trino_plugins._ALWAYS, "iceberg", "clickhouse", "kafka", "redis"} == {
         "postgresql", "geospatial", "delta-lake"
     }  # fmt: skip
 

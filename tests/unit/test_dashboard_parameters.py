@@ -36,7 +36,6 @@ ROUTES = {
     "/": (),
     "/api/model": (),
     "/api/pipeline": (),
-    "/api/health": (),
     "/api/panel/{page}/{panel}": SCOPE,
     "/api/rows/{cube}": SCOPE,
     "/api/values/{page}/{dimension}": SCOPE,

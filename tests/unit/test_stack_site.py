@@ -26,7 +26,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.mark.usefixtures("folder")
 def test_without_free_ports_the_usual_ones_are_used() -> None:
     ports = settle_site(free_ports=False).ports
-    assert (ports["kafka"], ports["trino"], ports["clickhouse"]) == (9092, 8080, 8123)
+    assert (ports["kafka"], ports["trino"], ports["clickhouse"]) == (9092, 8443, 8123)
     assert {name: ports[name] for name in INTERNAL} == INTERNAL
 
 
