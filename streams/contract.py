@@ -21,6 +21,10 @@ FIELD_TYPES = (
 )  # fmt: skip
 # Types whose pattern or list is a rule in itself (contracts.md, "Rules").
 RULED_TYPES = frozenset({"phone", "imei", "tac", "currency"})
+# Bytes of UTF-8 that a text may have (contracts.md, "Length"): free text, what identifies, and the most a contract may allow.
+# Trino joins texts of at most 1 MB, and whatever is one column here is drawn in one cell somewhere.
+_TEXT_BYTES, _SHORT_BYTES, _MOST_BYTES = 8_192, 512, 65_536
+_SHORT_TYPES = RULED_TYPES | {"time"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,14 @@ class Field:
     range: Range | None = None
     known_in: str | None = None
     key: bool = False
+    longest: int | None = None
+
+    @property
+    def max_length(self) -> int | None:
+        """Bytes of UTF-8 that its text may have once it is trimmed; None for a type that is not measured."""
+        if self.type in _SHORT_TYPES or (self.key and self.type == "string"):
+            return self.longest or _SHORT_BYTES
+        return self.longest or _TEXT_BYTES if self.type == "string" else None
 
     @property
     def ruled(self) -> bool:
@@ -127,7 +139,14 @@ class Contract:
 
 _EVENT_FIELDS: tuple[dict[str, Any], ...] = (
     {"name": "event_type", "type": "string", "required": True, "doc": "kind of event"},
-    {"name": "sid", "column": "event_id", "type": "string", "required": True, "doc": "id that the source gave"},
+    {
+        "name": "sid",
+        "column": "event_id",
+        "type": "string",
+        "required": True,
+        "max_length": _SHORT_BYTES,
+        "doc": "id that the source gave",
+    },
     {"name": "timestamp", "column": "event_time", "type": "time", "required": True, "doc": "when it happened"},
 )
 _EFFECTIVE_FROM = {"name": "effective_from", "type": "time", "doc": "from when the state holds; else the Kafka time"}
@@ -147,6 +166,7 @@ def _field(source: str, raw: dict[str, Any]) -> Field:
         "range",
         "known_in",
         "key",
+        "max_length",
     }
     unknown = set(raw) - words
     if unknown:
@@ -170,7 +190,21 @@ def _field(source: str, raw: dict[str, Any]) -> Field:
         range=Range(**limits) if limits else None,
         known_in=raw.get("known_in"),
         key=bool(raw.get("key", False)),
+        longest=_longest(source, raw),
     )
+
+
+def _longest(source: str, raw: dict[str, Any]) -> int | None:
+    said = raw.get("max_length")
+    if said is None:
+        return None
+    measured = raw["type"] == "string" or raw["type"] in _SHORT_TYPES
+    if not measured or type(said) is not int or not 1 <= said <= _MOST_BYTES:
+        raise UsageError(
+            f"contract {source}: max_length of {raw['name']!r} must be a whole number from 1 to {_MOST_BYTES:,}, of a string or"
+            " of a type with a pattern"
+        )
+    return said
 
 
 def parse(raw: dict[str, Any]) -> Contract:

@@ -18,7 +18,7 @@ from streams.duplicates import DuplicateWindow
 from streams.enrich import enrich
 from streams.lineage import lineage
 from streams.rules import Context, Raw
-from streams.validate import Validated, extras, quality_warnings, validate
+from streams.validate import Validated, extras, measured_extras, quality_warnings, validate
 
 DUPLICATE = "duplicate:sid"
 _TYPE_OF = {
@@ -30,7 +30,11 @@ _QUALITY = (
     Column("rejection_reason", "string", "the codes of all broken rules, joined by ', '; null if accepted"),
     Column("quality_warnings", "strings", "what was odd but no reason to reject; null if nothing"),
     Column("extra", "string", "JSON: members that the contract does not name, and values that fit no column"),
-    Column("raw_value", "binary", "the message of a rejected row where the source has no bronze table"),
+    Column(
+        "raw_value",
+        "binary",
+        "the message of a row that is rejected or had a text too long, where the source has no bronze table",
+    ),
 )
 
 
@@ -130,16 +134,22 @@ class SilverWriter:
 
     def _assemble(self, batch: RawBatch, validated: Validated, added: dict[str, pl.Series]) -> SilverBatch:
         rejected = validated.reasons.is_not_null()
+        extra = measured_extras(validated, extras(validated, batch.values, self._decoder.extra))
         raw = pa.nulls(len(batch), pa.large_binary())
-        if self._keep_raw and rejected.any():
-            raw = pc.if_else(rejected.to_arrow(), batch.values, raw)
+        if self._keep_raw:
+            wanted = rejected
+            for code, rows in validated.warnings.items():
+                if code.startswith("length:"):
+                    wanted = wanted | (rows & ~validated.malformed)
+            if wanted.any():
+                raw = pc.if_else(wanted.to_arrow(), batch.values, raw)
         made: dict[str, pl.Series] = {
             **validated.columns,
             **added,
             "is_rejected": rejected,
             "rejection_reason": validated.reasons,
             "quality_warnings": quality_warnings(validated.warnings, validated.malformed),
-            "extra": extras(validated, batch.values, self._decoder.extra),
+            "extra": extra,
         }
         traced = {**lineage(batch), "raw_value": raw}
         arrays = []

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pyarrow as pa
 
-from streams.columns import no_rows, nulls, put
+from streams.columns import no_rows, nulls, put, where
 from streams.contract import Contract, Field
 from streams.decode import Decoded
 from streams.rules import READERS, Context, Raw, Reading
@@ -19,6 +19,7 @@ from streams.rules.times import read_effective_from
 _AHEAD = timedelta(hours=24)  # how far a producer's clock may be ahead of Kafka's (contracts.md, "Events")
 _EFFECTIVE_FIRST, _EFFECTIVE_END = datetime(1900, 1, 2, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
 MALFORMED = "malformed:json"
+_EXTRA_BYTES = 65_536  # of UTF-8, as the column holds it (contracts.md, "Length")
 
 
 @dataclass
@@ -55,7 +56,11 @@ def validate(contract: Contract, decoded: Decoded, context: Context) -> Validate
     codes: list[tuple[str, pl.Series]] = []
     for f in contract.fields:
         raw = Raw(decoded.fields[f.name])
-        reading = _read(f, raw, context)
+        too_long = raw.longer_than(f.max_length) if f.max_length is not None else None
+        # what is too long is read by nothing and kept nowhere but as it was sent
+        reading = _read(f, raw if too_long is None else raw.without(too_long), context)
+        if too_long is not None:
+            reading.unreadable["length"] = too_long
         result.columns[f.column] = reading.value
         if f.name == "timestamp":
             assert reading.remains is not None
@@ -82,7 +87,7 @@ def _read(f: Field, raw: Raw, context: Context) -> Reading:
 def _verdicts(
     contract: Contract, f: Field, raw: Raw, reading: Reading, context: Context, result: Validated
 ) -> list[tuple[str, pl.Series]]:
-    """A field's codes: at most one a row, the first of missing, type, invalid, domain, range."""
+    """A field's codes: at most one a row, the first of missing, type, length, invalid, domain, range."""
     found: list[tuple[str, pl.Series]] = []
     needed = _needed(contract, f, result, len(raw))
     if needed is not None:
@@ -90,7 +95,7 @@ def _verdicts(
     if not f.required and not f.ruled:
         found += _lenient(f, reading, needed)
         return found
-    for word in ("type", "invalid", "domain"):
+    for word in ("type", "length", "invalid", "domain"):
         if word in reading.unreadable:
             found.append((f"{word}:{f.name}", reading.unreadable[word]))
     if f.domain is not None:
@@ -127,8 +132,9 @@ def _lenient(f: Field, reading: Reading, needed: pl.Series | None) -> list[tuple
         if needed is not None:
             found.append((f"{word}:{f.name}", rows & needed))
             optional = rows & ~needed
-        before = reading.warnings.get("type")
-        reading.warnings["type"] = optional if before is None else before | optional
+        said = "length" if word == "length" else "type"
+        before = reading.warnings.get(said)
+        reading.warnings[said] = optional if before is None else before | optional
     return found
 
 
@@ -181,6 +187,15 @@ def quality_warnings(warnings: dict[str, pl.Series], malformed: pl.Series) -> pl
     lists = pl.select(pl.concat_list(parts).list.drop_nulls()).to_series()
     positions = put(nulls(count, pl.UInt32), rows, pl.arange(len(rows), dtype=pl.UInt32, eager=True))
     return lists.gather(positions)
+
+
+def measured_extras(validated: Validated, extra: pl.Series) -> pl.Series:
+    """The `extra` column without what is too long for it, which becomes the last warning."""
+    too_long = (extra.str.len_bytes() > _EXTRA_BYTES).fill_null(False)
+    if not too_long.any():
+        return extra
+    validated.warnings["length:extra"] = too_long
+    return where(~too_long, extra)
 
 
 def extras(validated: Validated, values: pa.Array, write: Callable[[bytes, frozenset[str]], str | None]) -> pl.Series:

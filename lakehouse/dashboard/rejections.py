@@ -57,6 +57,10 @@ def reason_in_words(source: str, code: str, earliest: datetime) -> dict[str, str
             f"Send one of the allowed values as {paths}.",
         ),
         "range": (f"{name} is out of its range.", f"Send {paths} within its range."),
+        "length": (
+            f"{name} is longer than {field.max_length or 0:,} bytes.",
+            f"Send {paths} in at most {field.max_length or 0:,} bytes of UTF-8.",
+        ),
     }.get(kind, (code, ""))
     return _words(said[0], rule, said[1])
 

@@ -35,6 +35,18 @@ class Raw:
     def __len__(self) -> int:
         return len(self.json)
 
+    def longer_than(self, most_bytes: int) -> pl.Series | None:
+        """Rows whose text, trimmed, has more bytes of UTF-8; None where there are none, which costs a look at the sizes."""
+        # its JSON text is never the shorter one
+        if not (self.json.str.len_bytes() > most_bytes).any():
+            return None
+        rows = (self.text.str.len_bytes() > most_bytes).fill_null(False)
+        return rows if rows.any() else None
+
+    def without(self, rows: pl.Series) -> "Raw":
+        """The same with nothing in these rows."""
+        return Raw(where(~rows, self.json))
+
     @cached_property
     def quoted(self) -> pl.Series:
         """Rows whose value is a JSON string."""

@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.conformance.reference_contracts import EVENTS, FIELDS, Field
-from tests.conformance.reference_json import Malformed, read_message
+from tests.conformance.reference_json import Malformed, read_message, written
 from tests.conformance.reference_types import read, read_time, trimmed
 
 
@@ -82,6 +82,11 @@ def _judge_field(field: Field, value: Any, around: Surroundings, row: Row) -> bo
         row.columns[column] = None
         if _needed(field, row):
             row.codes.append(f"missing:{field.name}")
+        return False
+    if isinstance(value, str) and len(trimmed(value).encode()) > field.longest:
+        row.columns[column] = None
+        hard = _needed(field, row) or field.ruled or field.name == "effective_from"
+        (row.codes if hard else row.warnings).append(f"length:{field.name}")
         return False
     if field.name == "effective_from" and isinstance(value, str):
         alone = re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", trimmed(value))
@@ -169,6 +174,9 @@ def judge(source: str, message: bytes | None, around: Surroundings, key: bytes |
         if field.name == "effective_from" and value is None:
             row.columns["effective_from"] = around.kafka_time
     row.extra = _extra(found, fields, kept)
+    if row.extra is not None and len(written(row.extra).encode()) > 65_536:
+        row.extra = None
+        row.warnings.append("length:extra")
     row.columns.update(_enriched(source, row.columns, around) if is_event else {"is_deleted": deleted})
     return row
 

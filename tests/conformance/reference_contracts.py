@@ -2,6 +2,11 @@
 
 from dataclasses import dataclass
 
+_SHORT = (
+    "sid", "status", "agent_id", "user_id", "transaction_id", "invoice_number", "from_cell_site", "to_cell_site", "cell_id",
+    "phone_number", "customer",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Field:
@@ -31,6 +36,13 @@ class Field:
     def ruled(self) -> bool:
         bounded = (self.low, self.high, self.above) != (None, None, None)
         return bool(self.domain) or bounded or self.type in ("phone", "imei", "tac", "currency")
+
+    @property
+    def longest(self) -> float:
+        """Bytes that its text may have."""
+        if self.type in ("phone", "imei", "tac", "currency", "time") or self.name in _SHORT:
+            return 512
+        return 8192 if self.type == "string" else float("inf")
 
     @property
     def spellings(self) -> list[tuple[str, ...]]:

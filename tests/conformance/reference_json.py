@@ -1,5 +1,6 @@
 """JSON by RFC 8259, read by recursive descent: slow, exact, and sharing no code with the engine."""
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -159,3 +160,14 @@ def comparable(value: Any) -> Any:
     if isinstance(value, Number):
         return {"number": value.parts}
     return value if value is None or isinstance(value, str) else {"bool": value}
+
+
+def written(value: Any) -> str:
+    """JSON text as the column `extra` holds it: a blank after commas and colons, nothing escaped that need not be."""
+    if isinstance(value, dict):
+        return (
+            "{" + ", ".join(f"{json.dumps(name, ensure_ascii=False)}: {written(v)}" for name, v in value.items()) + "}"
+        )
+    if isinstance(value, list):
+        return "[" + ", ".join(map(written, value)) + "]"
+    return value.text if isinstance(value, Number) else json.dumps(value, ensure_ascii=False)
