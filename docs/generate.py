@@ -35,6 +35,8 @@ _TRINO = {
 # What trino/functions/history.sql makes of the records of a key.
 _HISTORY = {"valid_from": "effective_from", "valid_to": "effective_from", "updated_at": "kafka_timestamp"}
 _KAFKA = {c.name for c in LINEAGE}
+# Who may come in, and how that is proved: made by `up`, or for servers of one's own. The README leaves them out.
+_DOORS = re.compile(r"password|secret|access_key|token|sasl|ssl|security|_ca$|_(reader|user|username|federation)$")
 
 
 def pages() -> dict[Path, str]:
@@ -72,10 +74,11 @@ def commands_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def settings_table() -> str:
-    """Every setting with its default and its meaning."""
+def settings_table(names: Iterable[str] = Settings.model_fields) -> str:
+    """Settings with their default and their meaning."""
     rows = []
-    for name, field in Settings.model_fields.items():
+    for name in names:
+        field = Settings.model_fields[name]
         value = field.get_default()
         if isinstance(value, SecretStr):
             value = value.get_secret_value()
@@ -89,9 +92,11 @@ def settings_table() -> str:
 def settings_page() -> str:
     """All settings and where they are read from."""
     return (
-        "# Settings\n\nRead from the environment, then a `.env` file, then `stack.env` in the data folder (ports and"
-        " generated secrets of the embedded stack), then these defaults. `lakehouse settings` shows each value and where"
-        " it comes from. Lists and mappings are JSON. Empty secrets are made at the first `lakehouse up`.\n\n"
+        "# Settings\n\nRead from the environment, then the files of the folder `LAKEHOUSE_SECRETS_DIR` (each named as a"
+        " variable, holding its value), then a `.env` file, then `stack.env` in the data folder (ports and generated"
+        " secrets of the embedded stack), then these defaults. `lakehouse settings` shows each value and where"
+        " it comes from. Lists and mappings are JSON. Secrets of embedded servers that are empty"
+        " are made at the first `lakehouse up`.\n\n"
         f"{settings_table()}\n"
     )
 
@@ -308,10 +313,11 @@ def diagram(facts: Sequence[Model], shared: Sequence[Model]) -> str:
 
 
 def readme(text: str) -> str:
-    """The README with its settings as they are now."""
+    """The README with its settings as they are now, but for users, passwords and certificates."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    return f"{before}{begin}\n{settings_table()}\n{end}{after}" if begin and end else text
+    shown = [name for name in Settings.model_fields if not _DOORS.search(name)]
+    return f"{before}{begin}\n{settings_table(shown)}\n{end}{after}" if begin and end else text
 
 
 def federation(text: str) -> str:
