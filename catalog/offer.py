@@ -62,14 +62,41 @@ class Offer:
 
     @classmethod
     def loads(cls, text: str | bytes) -> "Offer":
-        """Read what `dumps` wrote."""
+        """Read what `dumps` wrote.
+
+        Raises:
+            ValueError, KeyError, TypeError, AttributeError, RecursionError: it is not that.
+        """
         raw = json.loads(text)
         spans = {
             PartitionId(topic_id, partition): Span(first, following, tuple(Gap(*gap) for gap in gaps), start)
             for topic_id, partition, first, following, start, gaps in raw["spans"]
         }
         file = None if raw["file"] is None else _loaded(raw["file"])
-        return cls(raw["batch_id"], spans, file, raw["ingested_at"])
+        offer = cls(raw["batch_id"], spans, file, raw["ingested_at"])
+        offer.check()
+        return offer
+
+    def check(self) -> None:
+        """See that it accounts for every offset that it would move the table past: each is a row of its file, or in a gap.
+
+        Raises:
+            ValueError: it does not, or a number in it can't be.
+        """
+        rows = 0
+        for partition, span in self.spans.items():
+            at = span.first
+            for gap in span.gaps:
+                if not at <= gap.first < gap.next <= span.next:
+                    raise ValueError(f"the gap {gap.first}..{gap.next} of {partition} is not in its place")
+                rows -= gap.next - gap.first
+                at = gap.next
+            if not 0 <= span.first < span.next or (span.start is not None and not 0 <= span.start <= span.first):
+                raise ValueError(f"{span.first}..{span.next} from {span.start} is no span of {partition}")
+            rows += span.next - span.first
+        found = 0 if self.file is None else self.file.record_count
+        if not self.spans or rows != found or (self.file is not None and self.ingested_at is None):
+            raise ValueError(f"it has {found} rows for {rows} offsets that hold an event")
 
 
 def _dumped(file: DataFile) -> dict[str, Any]:

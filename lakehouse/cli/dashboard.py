@@ -1,8 +1,10 @@
 """`lakehouse dashboard`."""
 
 import json
+import os
 import urllib.request
 import webbrowser
+from html import escape
 
 import click
 
@@ -33,12 +35,22 @@ def dashboard_command(in_browser: bool, link: bool, as_json: bool) -> None:
     else:
         click.echo(f"the dashboard is at {url}" + ("" if answers else "; Ctrl-C ends it"))
     if in_browser and answers:
-        webbrowser.open(opened)
+        _open(opened)
     if answers:
         return
     from lakehouse.dashboard.serve import serve
 
-    serve(hold_reader_rights(), (lambda: webbrowser.open(opened)) if in_browser else (lambda: None))
+    serve(hold_reader_rights(), (lambda: _open(opened)) if in_browser else (lambda: None))
+
+
+def _open(link: str) -> None:
+    """Open a link in a browser by a page that leads there: who lists this machine's processes must not see the token."""
+    page = settings().data_dir.absolute() / "dashboard.html"
+    page.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    page.unlink(missing_ok=True)
+    with os.fdopen(os.open(page, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(link)}">')
+    webbrowser.open(page.as_uri())
 
 
 def _answers(url: str) -> bool:

@@ -9,9 +9,11 @@ import hashlib
 import hmac
 import json
 import logging
+import os
 import time
 from collections.abc import Mapping
 from html import escape
+from io import FileIO, TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -174,6 +176,13 @@ def access_log(folder: Path) -> logging.Logger:
     log.propagate = False
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / "access.ndjson"
-    file.touch(mode=0o600)
-    log.handlers = [RotatingFileHandler(file, maxBytes=_LOG_BYTES, backupCount=_LOGS, encoding="utf-8")]
+    log.handlers = [_PrivateFile(file, maxBytes=_LOG_BYTES, backupCount=_LOGS, encoding="utf-8")]
     return log
+
+
+class _PrivateFile(RotatingFileHandler):
+    """Files that nobody else may read, each new one, too."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        return TextIOWrapper(FileIO(descriptor, "a"), self.encoding, write_through=True)

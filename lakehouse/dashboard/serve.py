@@ -46,6 +46,7 @@ def server(now: Settings) -> uvicorn.Server:
         port=url.port or 80,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # the access log says who really connected, and beside it what a proxy says
         timeout_graceful_shutdown=1,  # pages hold a stream open for ever
         lifespan="on",
     )

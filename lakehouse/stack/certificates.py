@@ -51,7 +51,7 @@ def certificates(folder: Path) -> Certificates:
 
 
 def ensure(folder: Path) -> Certificates:
-    """Make what is missing or soon over; every file but the authority's certificate is for its owner alone.
+    """Make what is missing or soon over; each file is for its owner alone, so clients of other users need a copy of `ca.pem`.
 
     Raises:
         OSError: the folder cannot be written.

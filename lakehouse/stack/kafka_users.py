@@ -11,6 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AclBinding,
+    AclBindingFilter,
     AclOperation,
     AclPermissionType,
     AdminClient,
@@ -19,6 +20,7 @@ from confluent_kafka.admin import (
     ScramCredentialInfo,
     ScramMechanism,
     UserScramCredentialAlteration,
+    UserScramCredentialDeletion,
     UserScramCredentialUpsertion,
 )
 
@@ -71,8 +73,19 @@ def _allow(
     return AclBinding(kind, name, pattern, f"User:{user}", "*", operation, AclPermissionType.ALLOW)
 
 
+_ANY_NAME: Any = None  # the library's types want a text
+_ANY = AclBindingFilter(
+    ResourceType.ANY, _ANY_NAME, ResourcePatternType.ANY, _ANY_NAME, _ANY_NAME, AclOperation.ANY, AclPermissionType.ANY
+)
+
+
+def _filter(one: AclBinding) -> AclBindingFilter:
+    named = one.restype, one.name, one.resource_pattern_type, one.principal, one.host
+    return AclBindingFilter(*named, one.operation, one.permission_type)
+
+
 def admit(itself: Mapping[str, Any], passwords: Mapping[str, str], wanted: Sequence[AclBinding]) -> None:
-    """Write passwords and rules down, as the broker.
+    """Make passwords and rules those that are wanted, and take away all others, as the broker.
 
     Args:
         itself: how a client reaches the broker under the broker's own name.
@@ -85,7 +98,13 @@ def admit(itself: Mapping[str, Any], passwords: Mapping[str, str], wanted: Seque
         UserScramCredentialUpsertion(name, scram, secret.encode()) for name, secret in passwords.items()
     ]
     try:
+        known: Any = admin.describe_user_scram_credentials(request_timeout=_ANSWER_S)
+        gone = known.result().keys() - passwords.keys()
+        upserts += [UserScramCredentialDeletion(name, ScramMechanism.SCRAM_SHA_512) for name in gone]
+        there = admin.describe_acls(_ANY, request_timeout=_ANSWER_S).result()
+        old = [_filter(one) for one in there if one not in set(wanted)]
         futures = [
+            *(admin.delete_acls(old, request_timeout=_ANSWER_S).values() if old else ()),
             *admin.alter_user_scram_credentials(upserts, request_timeout=_ANSWER_S).values(),
             *admin.create_acls(list(wanted), request_timeout=_ANSWER_S).values(),
         ]

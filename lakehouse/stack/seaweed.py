@@ -78,6 +78,9 @@ class SeaweedFS(Server):
             *(f"-master.port={ports['weed_master']}", f"-filer.port={ports['weed_filer']}"),
             *(f"-admin.port={ports['weed_admin']}", f"-s3.port={ports['s3']}"),
             f"-s3.port.iceberg={ports['catalog']}",
+            # by default they are in /tmp, where others could be first, or knock
+            f"-filer.localSocket={self.working_folder() / 'filer.sock'}",
+            f"-s3.localSocket={self.working_folder() / 's3.sock'}",
             f"-s3.config={self.working_folder() / 'reader.json'}",
         ]
 

@@ -17,6 +17,7 @@ from catalog.lineage import Standing
 from catalog.offer import Offer, Span
 from catalog.offsets import PartitionId, Positions
 from catalog.schemas import LINEAGE
+from catalog.seal import Seal
 from catalog.turns import Turns
 from lakehouse import redis_access
 from lakehouse.audit.coverage import covered, size, together
@@ -25,6 +26,13 @@ from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
 NAME = "silver.test_turns"
+HOSTILE = {
+    "rubbish": "{}",
+    "more": "no JSON",
+    "deep": '{"spans": ' + "[" * 50_000,
+    "an offer without its rows": Offer("x", {PartitionId("t", 0): Span(0, 5)}).dumps(),
+    "numbers that can't be": Offer("x", {PartitionId("t", 0): Span(5, 1)}).dumps(),
+}
 P, Q = PartitionId("topic-of-the-turns-test", 0), PartitionId("topic-of-the-turns-test", 1)
 
 
@@ -40,7 +48,7 @@ def table(stack: Any) -> Iterator[Any]:
 @pytest.fixture
 def turns(stack: Any) -> Turns:
     """Turns whose Redis has as long as it needs: half a second is too short on a machine that stands still now and then."""
-    return Turns(redis_access.client(settings()))
+    return Turns(redis_access.client(settings()), Seal.of(settings()))
 
 
 def rows_of(table: Any) -> dict[PartitionId, int]:
@@ -78,10 +86,11 @@ def test_who_is_not_served_commits_alone(table: Any, turns: Turns) -> None:
 
 
 HOLDER = """
-import redis, sys, time
+import sys, time
 from catalog.offer import Offer
 from catalog.turns import Turns
-with Turns(redis_access.client(settings())).next("a table", Offer("the holder", {}), 5) as turn:
+from lakehouse.settings import settings
+with Turns.at(settings()).next("a table", Offer("the holder", {}), 5) as turn:
     print(turn.mine, flush=True)
     time.sleep(60)
 """
@@ -116,7 +125,7 @@ def test_an_offer_that_does_not_follow_on_the_table_is_refused(table: Any, turns
     late = commit._Attempt(table(), [a_batch(P, 0)]).offer()
     commit.append_fenced(table(), [a_batch(P, 0)], Deadline.after(5), turns)
     key = f"lakehouse:offers:{table().metadata.table_uuid}"
-    turns._redis.hset(key, late.batch_id, late.dumps())
+    turns._redis.hset(key, late.batch_id, turns._seal.put(key, late.dumps()))
     commit.append_fenced(table(), [a_batch(Q, 0)], Deadline.after(5), turns)
     assert turns._redis.hgetall(key) == {}
     assert rows_of(table()) == {P: 1000, Q: 1000}
@@ -128,14 +137,58 @@ def test_what_is_no_offer_or_of_another_lake_is_left_out(table: Any, turns: Turn
     assert elsewhere.file is not None
     elsewhere.file._data[1] = "s3://another/lake.parquet"
     key = f"lakehouse:offers:{one.metadata.table_uuid}"
-    turns._redis.hset(key, mapping={"rubbish": "{}", "more": "no JSON", "elsewhere": elsewhere.dumps()})
+    sealed = {name: turns._seal.put(key, text) for name, text in HOSTILE.items()}
+    turns._redis.hset(key, mapping={**sealed, "elsewhere": turns._seal.put(key, elsewhere.dumps())})
     assert commit.append_fenced(one, [a_batch(P, 0)], Deadline.after(5), turns).next == {P: 1000}
     assert turns._redis.hgetall(key) == {}
     assert commit.positions(table()).next == {P: 1000}
 
 
+def test_what_has_no_seal_of_ours_moves_nothing(table: Any, turns: Turns) -> None:
+    """Who may write to Redis, and nothing else, hands in a span without a file: the table would have passed over its events."""
+    one = table()
+    uuid = str(one.metadata.table_uuid)
+    key, forged = f"lakehouse:offers:{uuid}", Offer("forged", {Q: Span(0, 500, (), 0)}).dumps()
+    other_place = turns._seal.put("lakehouse:offers:another", forged)
+    turns._redis.hset(
+        key, mapping={"a": forged, "b": other_place, "c": "[" * 100_000, "d": b"\xff" * 100, "e": "x" * 2_000_000}
+    )
+    assert commit.append_fenced(one, [a_batch(P, 0)], Deadline.after(5), turns).next == {P: 1000}
+    assert turns._redis.hgetall(key) == {}
+    assert commit.positions(table()).next == {P: 1000}
+
+
+def test_an_answer_that_is_forged_is_no_answer(table: Any, turns: Turns) -> None:
+    attempt = commit._Attempt(table(), [a_batch(P, 0)])
+    offer = attempt.offer()
+    uuid = str(table().metadata.table_uuid)
+    turns._redis.rpush(f"lakehouse:answer:{offer.batch_id}", "landed")
+    turns._redis.set(f"lakehouse:turn:{uuid}", "somebody", px=1_000)
+    with turns.next(uuid, offer, 0.5) as turn:
+        assert (turn.landed, turn.mine) == (False, False)
+
+
+@pytest.mark.parametrize("name", ["turn", "offers", "last"])
+def test_keys_of_another_kind_hold_nobody_up_for_long(table: Any, turns: Turns, name: str) -> None:
+    key = f"lakehouse:{name}:{table().metadata.table_uuid}"
+    if name == "offers":
+        turns._redis.set(key, "no hash")
+    else:
+        turns._redis.rpush(key, "no text")
+    assert commit.append_fenced(table(), [a_batch(P, 0)], Deadline.after(5), turns).next == {P: 1000}
+    began = time.monotonic()
+    assert commit.append_fenced(table(), [a_batch(P, 1000)], Deadline.after(5), turns).next == {P: 2000}
+    assert time.monotonic() - began < 3  # not the four seconds of who waits for a turn in vain
+
+
+def test_a_turn_that_somebody_holds_for_ever_is_taken_away(table: Any, turns: Turns) -> None:
+    turns._redis.set(f"lakehouse:turn:{table().metadata.table_uuid}", "somebody")
+    with turns.next(str(table().metadata.table_uuid), Offer("who waits", {P: Span(0, 1)}), 2) as turn:
+        assert turn.mine
+
+
 def test_without_redis_workers_commit_all_the_same(table: Any) -> None:
-    nowhere = Turns.at("redis://127.0.0.1:1/0")
+    nowhere = Turns.at(settings().model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}))
     assert commit.append_fenced(table(), [a_batch(P, 0)], Deadline.after(5), nowhere).next == {P: 1000}
 
 

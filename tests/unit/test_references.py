@@ -158,3 +158,82 @@ def test_a_record_published_while_another_worker_publishes_is_not_passed_over(se
     References(contracts(), Slow(server=server)).publish("devices", devices(("35846279", "Nokia")))
     reader.refresh()
     assert known(reader) == [("35846279", "Nokia"), ("86945303", "Huawei")]
+
+
+HOSTILE: dict[str, Any] = {
+    "no JSON": b"{",
+    "no text": b"\xff\xfe",
+    "no object": b"[1]",
+    "nested without end": b"[" * 100_000,
+    "a brand that is a number": b'{"tac": "35846279", "brand": 7}',
+    "a flag that is a text": b'{"tac": "35846279", "is_smartphone": "x"}',
+    "another key's": b'{"tac": "86945303", "brand": "Huawei"}',
+    "without its key": b"{}",
+    "larger than any": b'"' + b"x" * 300_000 + b'"',
+}
+
+
+@pytest.mark.parametrize("value", HOSTILE.values(), ids=list(HOSTILE))
+def test_what_is_no_record_is_left_out_and_what_it_hid_comes_from_silver(
+    server: fakeredis.FakeServer, value: bytes
+) -> None:
+    writer = worker(server)
+    writer.publish("devices", devices(("35846279", "Nokia"), ("86945303", "Huawei")))
+    store = fakeredis.FakeRedis(server=server)
+    store.set(reference_keys.record("devices", "35846279"), value)
+    reader = worker(server)
+    reader.warm(lambda contract: devices(("35846279", "Nokia")) if contract.source == "devices" else pl.DataFrame())
+    assert reader.refresh()
+    assert known(reader) == [("86945303", "Huawei")]
+    assert reader.refresh()
+    assert known(reader) == [("35846279", "Nokia"), ("86945303", "Huawei")]
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"lakehouse:turn:x", b"lakehouse:references:users:record:1", b""])
+def test_a_change_of_what_is_no_record_is_removed(server: fakeredis.FakeServer, name: bytes) -> None:
+    writer = worker(server)
+    writer.publish("devices", devices(("35846279", "Nokia"), ("86945303", "Huawei")))
+    store = fakeredis.FakeRedis(server=server)
+    store.set("lakehouse:turn:x", "a worker's")
+    store.zadd(reference_keys.changes("devices"), {name: 1.5})
+    reader = worker(server)
+    assert reader.refresh()
+    assert known(reader) == [("35846279", "Nokia"), ("86945303", "Huawei")]
+    assert store.zscore(reference_keys.changes("devices"), name) is None
+    assert store.get("lakehouse:turn:x") == b"a worker's"
+
+
+@pytest.mark.parametrize("score", [float("inf"), 1e300, float("-inf")])
+def test_a_change_out_of_all_order_holds_nobody_up(server: fakeredis.FakeServer, score: float) -> None:
+    one = worker(server)
+    one.publish("devices", devices(("35846279", "Nokia")))
+    fakeredis.FakeRedis(server=server).zadd(reference_keys.changes("devices"), {b"odd": score})
+    assert one.refresh()
+    assert not one.refresh()
+    one.publish("devices", devices(("86945303", "Huawei")))
+    assert one.refresh()
+    assert known(one) == [("35846279", "Nokia"), ("86945303", "Huawei")]
+
+
+@pytest.mark.parametrize("version", ["x", "-1", "9" * 400, str(2**60), ["a list"], {"a": "hash"}])
+@pytest.mark.parametrize("key", [reference_keys.version, reference_keys.changes])
+def test_a_log_that_is_none_is_filled_from_silver(server: fakeredis.FakeServer, key: Any, version: Any) -> None:
+    store = fakeredis.FakeRedis(server=server)
+    one = worker(server)
+    one.publish("devices", devices(("35846279", "Nokia")))
+    name = key("devices")
+    store.delete(name)
+    if isinstance(version, list):
+        store.rpush(name, *version)
+    elif isinstance(version, dict):
+        store.hset(name, mapping=version)
+    else:
+        store.set(name, version)
+    other = worker(server)
+    other.warm(lambda contract: devices(("35846279", "HMD")) if contract.source == "devices" else pl.DataFrame())
+    other.refresh()
+    assert other.refresh()
+    assert known(other) == [("35846279", "HMD")]
+    other.publish("devices", devices(("86945303", "Huawei")))
+    assert other.refresh()
+    assert known(other) == [("35846279", "HMD"), ("86945303", "Huawei")]

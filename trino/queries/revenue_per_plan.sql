@@ -1,7 +1,7 @@
 -- What do customers of each plan pay for calls, and does ClickHouse say the same as gold?
 -- param since date = today-30: first day, in UTC
 --
--- ClickHouse joins and adds up a day by itself: its keys are 128-bit numbers, which Trino's connector does not know.
+-- ClickHouse joins and adds up a day by itself, in a view: its keys are 128-bit numbers, which Trino's connector does not know.
 with gold as (
     select u.plan_type, f.currency, count(*) as calls, sum(f.amount) as revenue
     from iceberg.gold.fact_calls f
@@ -11,13 +11,7 @@ with gold as (
 ),
 copy as (
     select plan_type, currency, sum(revenue) as revenue
-    from table(clickhouse.system.query(query => '
-        select toString(u.plan_type) as plan_type, toString(f.currency) as currency, toDate(f.event_time) as day,
-            sum(f.amount) as revenue
-        from gold.fact_calls as f
-        join gold.dim_user as u on u.user_sk = f.from_user_sk
-        group by plan_type, currency, day
-    '))
+    from clickhouse.gold.call_revenue_by_day
     where day >= :since
     group by plan_type, currency
 )
