@@ -1,0 +1,190 @@
+"""Kafka's batches become what was sent, in pieces of bounded size, whatever they decompress to."""
+
+import gzip
+import subprocess
+import sys
+from typing import Any
+
+import cramjam
+import lz4.frame
+import pytest
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from backports import zstd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streams.worker import record_batches
+from streams.worker.record_batches import CUT, BoundedRecords, pieces
+
+Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes]]]
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+
+
+def batch(records: list[Record], codec: str = "none", first: int = 0) -> bytes:
+    """A batch as a producer makes it, at an offset of the log."""
+    builder = DefaultRecordBatchBuilder(
+        magic=2, compression_type=CODECS[codec], is_transactional=0, producer_id=-1, producer_epoch=-1, base_sequence=-1,
+        batch_size=1 << 30,
+    )  # fmt: skip
+    for offset, timestamp, key, value, headers in records:
+        assert builder.append(offset, timestamp, key, value, headers) is not None
+    built = bytearray(builder.build())
+    built[:8] = first.to_bytes(8, "big")
+    return bytes(built)
+
+
+def read(data: bytes) -> list[Record]:
+    """What aiokafka makes of the pieces, one after the other, as its fetcher does."""
+    found, records, following = [], BoundedRecords(data), 0
+    while records.has_next():
+        one = records.next_batch()
+        assert one.base_offset >= 0
+        found += [(r.offset, r.timestamp, r.key, r.value, list(r.headers)) for r in one if r.offset >= following]
+        following = one.next_offset
+    return found
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of 1,000 bytes, and messages of at most 400."""
+    monkeypatch.setattr(record_batches, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(record_batches, "_CHUNK_BYTES", 64)
+    monkeypatch.setattr(record_batches, "_KEPT_BYTES", 200)
+    monkeypatch.setattr(BoundedRecords, "message_bytes", 400)
+
+
+VALUES = st.none() | st.binary(max_size=300) | st.integers(0, 340).map(lambda n: b"x" * n)
+HEADERS = st.lists(st.tuples(st.text(max_size=5), st.binary(max_size=5)), max_size=2)
+SENT = st.lists(st.tuples(st.none() | st.binary(max_size=20), VALUES, HEADERS), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.usefixtures("small")
+@given(sent=SENT, gaps=st.lists(st.integers(0, 3), min_size=40, max_size=40), first=st.integers(0, 2**40))
+def test_a_batch_gives_its_records_whatever_its_size(codec: str, sent: list[Any], gaps: list[int], first: int) -> None:
+    offset, records = 0, []
+    for (key, value, headers), gap in zip(sent, gaps, strict=False):
+        headers = headers if len(value or b"") < 250 else []
+        records.append((offset, 1_700_000_000_000 + offset, key, value, headers))
+        offset += 1 + gap
+    data = batch(records, codec, first)
+    wanted = [(first + r[0], *r[1:]) for r in records]
+    assert read(data) == wanted
+    assert read(data + data[: len(data) // 2]) == wanted  # a fetch ends within a batch
+    for piece in pieces(data, 400):
+        assert len(piece) <= 1000 + 400 + 61
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.usefixtures("small")
+def test_a_message_that_is_too_long_is_cut_and_says_so_and_its_neighbours_are_whole(codec: str) -> None:
+    records: list[Record] = [
+        (0, 1, b"a", b"before", []),
+        (1, 2, b"k", b'{"sid": "' + b"x" * 100_000, [("h", b"v")]),
+        (2, 3, b"k" * 5_000, b"y" * 10, []),
+        (3, 4, b"z", b"after", [("h", b"v")]),
+    ]
+    found = read(batch(records, codec))
+    assert (found[0], found[3]) == (records[0], records[3])
+    offset, timestamp, key, value, headers = found[1]
+    assert (offset, timestamp, key) == (1, 2, b"k")
+    assert value is not None
+    assert records[1][3] is not None
+    assert records[1][3].startswith(value)
+    assert 100 < len(value) <= 200
+    assert headers[0][0] == CUT
+    assert int(headers[0][1]) > 100_000
+    assert (found[2][0], found[2][2], found[2][3], found[2][4][0][0]) == (2, None, b"", CUT)
+
+
+@given(st.binary(max_size=300), st.sampled_from(list(CODECS)), st.integers(0, 400), st.integers(0, 255))
+def test_a_batch_that_was_damaged_is_told_as_that(rubbish: bytes, codec: str, at: int, byte: int) -> None:
+    data = bytearray(batch([(0, 1, b"k", b"v" * 100, []), (1, 2, None, rubbish, [])], codec))
+    at = 21 + at % (len(data) - 21)
+    if data[at] == byte:
+        byte ^= 1
+    data[at] = byte
+    with pytest.raises(CorruptRecordException):
+        read(bytes(data))
+
+
+@given(st.binary(max_size=200))
+def test_bytes_that_are_no_batch_end_in_a_word(data: bytes) -> None:
+    try:
+        read(data)
+    except CorruptRecordException:
+        pass
+    except (ValueError, AssertionError):
+        assert data[16:17] < b"\x02"  # aiokafka's own reader of the old formats
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+@pytest.mark.usefixtures("small")
+def test_what_can_not_be_decompressed_is_the_batchs_fault(codec: str) -> None:
+    """Its checksum is right: whoever sent it computed it over rubbish."""
+    header = bytearray(batch([(0, 1, b"k", b"v", [])]))[:61]
+    header[22] = CODECS[codec]
+    for rubbish in (
+        b"",
+        b"\x00" * 50,
+        b"\x28\xb5\x2f\xfd" + b"\xff" * 20,
+        b"\xff" * 100,
+        b"\x82SNAPPY\x00" + b"\xff" * 20,
+    ):
+        with pytest.raises(record_batches._FAULTS):
+            list(pieces(bytes(header) + rubbish, 400))
+
+
+def test_frames_that_follow_on_each_other_are_one_stream() -> None:
+    parts = [b"a" * 100, b"b" * 100_000, b""]
+    streams = {
+        1: b"".join(map(gzip.compress, parts)),
+        3: b"".join(map(lz4.frame.compress, parts)),
+        4: b"".join(map(zstd.compress, parts)),
+        2: b"\x82SNAPPY\x00" + b"\x00" * 8
+        + b"".join(len(c := bytes(cramjam.snappy.compress_raw(p))).to_bytes(4, "big") + c for p in parts),
+    }  # fmt: skip
+    for codec, data in streams.items():
+        assert record_batches._take(record_batches._reader(codec, data), 1 << 20) == b"".join(parts), codec
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
+def test_a_batch_of_a_gigabyte_takes_a_few_pieces_of_memory(codec: str) -> None:
+    """Packed by hand, as no honest producer does: a record of 1 GB, then a small one."""
+    script = """
+import gzip, resource, sys, lz4.frame, zlib
+from backports import zstd
+from streams.worker.record_batches import BoundedRecords, CUT, _HEADER, encode_varint
+size = 1 << 30
+body = b"\\0" + encode_varint(0) + encode_varint(0) + encode_varint(-1) + encode_varint(size)
+head = encode_varint(len(body) + size + 1) + body
+small = b"\\0" + encode_varint(0) + encode_varint(1) + encode_varint(-1) + encode_varint(5) + b"small" + b"\\0"
+tail = b"\\0" + encode_varint(len(small)) + small
+make = {
+    "gzip": lambda: zlib.compressobj(9, zlib.DEFLATED, 31),
+    "zstd": zstd.ZstdCompressor,
+    "lz4": lz4.frame.LZ4FrameCompressor,
+}
+one = make[sys.argv[1]]()
+out = bytearray(one.begin() if sys.argv[1] == "lz4" else b"")
+out += one.compress(head)
+for _ in range(size >> 20):
+    out += one.compress(b" " * (1 << 20))
+out += one.compress(tail) + one.flush()
+codec = {"gzip": 1, "lz4": 3, "zstd": 4}[sys.argv[1]]
+from streams.worker.record_batches import pieces
+header = _HEADER.pack(0, 49 + len(out), 0, 2, 0, codec, 1, 1, 1, -1, -1, -1, 2)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from aiokafka.record.default_records import DefaultRecordBatch
+found = [r for piece in pieces(header + bytes(out), 16 << 20) for r in DefaultRecordBatch(piece)]
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print([(r.offset, len(r.value), [h[0] for h in r.headers]) for r in found], grown)
+assert grown < 100_000, grown  # kB
+assert [(r.offset, [h[0] for h in r.headers]) for r in found] == [(0, [CUT]), (1, [])]
+assert found[1].value == b"small"
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, codec], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
