@@ -242,7 +242,7 @@ def _receive(meter: Meter, batches: Sequence[RawBatch]) -> None:
         with meter.step("receive: aiokafka, bytes to records"):
             records = list(PartitionRecords(tp, content, [], batch.first, None, None, True, 0))
         with meter.step("receive: records to columns"):
-            columns(records, batch.first, None)
+            columns(records)
 
 
 def _record_batches(batch: RawBatch) -> bytes:

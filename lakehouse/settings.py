@@ -118,7 +118,12 @@ class Settings(BaseSettings):
     commit_bytes: int = Field(64 * _MIB, gt=0, description="buffered message bytes that start a commit at once")
     bronze_interval_s: float = Field(10.0, gt=0, description="seconds between bronze commits")
     bronze_off: tuple[str, ...] = Field((), description="sources without a bronze table")
-    buffer_bytes: int = Field(192 * _MIB, gt=0, description="buffered message bytes at which a worker stops fetching")
+    buffer_bytes: int = Field(
+        192 * _MIB, gt=0, description="bytes of messages and rows at which a worker stops fetching"
+    )
+    message_bytes: int = Field(
+        16 * _MIB, ge=64 * 1024, description="longest message that is read whole; a longer one is cut, and rejected"
+    )
     build_events: int = Field(
         2_000_000, gt=0, description="events of a source that one build takes; more wait for the next"
     )

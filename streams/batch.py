@@ -44,8 +44,8 @@ class RawBatch:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of keys and values."""
-        return int(self.values.nbytes + self.keys.nbytes)
+        """Bytes of keys, values and headers."""
+        return int(self.values.nbytes + self.keys.nbytes + (self.headers.nbytes if self.headers is not None else 0))
 
     @property
     def next(self) -> int:

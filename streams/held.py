@@ -96,6 +96,8 @@ class PartitionState:
     Attributes:
         window: what was accepted up to `silver.next`; None until it is read back.
         known: the window when the rows up to `silver.next` were made.
+        nbytes, bronze_nbytes: of the messages whose rows are held.
+        rows_nbytes: of the silver rows that are held.
         lock: held for moments: rows are made outside of it.
     """
 
@@ -104,6 +106,7 @@ class PartitionState:
     window: DuplicateWindow | None = None
     known: Snapshot | None = None
     nbytes: int = 0
+    rows_nbytes: int = 0
     bronze_nbytes: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 

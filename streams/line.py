@@ -98,6 +98,11 @@ class Line:
         return sum(p.nbytes for p in self._partitions.values())
 
     @property
+    def held_bytes(self) -> int:
+        """Bytes that are held for both tables: silver's rows are other bytes than the messages, which bronze has."""
+        return sum(p.rows_nbytes + p.bronze_nbytes for p in list(self._partitions.values()))
+
+    @property
     def bronze_waits(self) -> bool:
         """Whether bronze rows are held."""
         return any(p.bronze is not None and p.bronze.next > p.bronze.first for p in self._partitions.values())
@@ -165,6 +170,7 @@ class Line:
             if fresh is not None:
                 state.silver.extend(fresh, rows)
                 state.nbytes += fresh.nbytes
+                state.rows_nbytes += 0 if rows is None else rows.nbytes
                 state.known = window.snapshot(state.silver.next)
             if kept is not None and state.bronze is not None:
                 state.bronze.extend(kept, bronze.rows(kept) if len(kept) else None)
@@ -259,7 +265,7 @@ class Line:
                     states[partition] = state
                     known[partition] = state.known
                     if holding is state.silver:
-                        state.nbytes = 0
+                        state.nbytes = state.rows_nbytes = 0
                     else:
                         state.bronze_nbytes = 0
         if not taken:

@@ -18,6 +18,7 @@ from lakehouse.settings import settings
 from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.worker.assignment import Assignments
+from streams.worker.fetching import bound_fetches
 from streams.worker.membership import client_id, end_former
 from streams.worker.transport import BatchTransport, NoTables, credentials
 
@@ -26,7 +27,8 @@ _WORKER = os.environ.get("LAKEHOUSE_WORKER") or socket.gethostname()
 # The group takes a dead worker's partitions away after this long. Heartbeats come from a thread of their own, and bring word
 # that the group is to be joined anew: everybody's partitions stand still until the last member has heard of it.
 _SESSION_S, _HEARTBEAT_S = 8.0, 0.5
-_FETCH_BYTES = 8 * 1024 * 1024
+# Of each partition so much waits undecompressed: 36 partitions with a backlog are 72 MB. A larger batch comes all the same.
+_FETCH_BYTES = 2 * 1024 * 1024
 _RECORDS_A_FETCH = 20_000
 # aiokafka looks for topics that came or were made again as seldom as every five minutes, unless it is told.
 _METADATA_MS = 10_000
@@ -59,6 +61,7 @@ class LakehouseApp(faust.App):
             log.info("whether a predecessor is still in the group is not known: %s", str(error) or "no answer")
 
 
+bound_fetches(settings().message_bytes)
 app = LakehouseApp(
     settings().consumer_group,
     broker=f"kafka://{settings().kafka_bootstrap.replace(',', ';kafka://')}",

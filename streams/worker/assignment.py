@@ -64,6 +64,7 @@ class Assignments:
         self._sought: dict[TP, float] = {}
         self._compared_s = time.monotonic()
         self._asked: asyncio.Future[str] | None = None
+        self._on_their_way = 0  # bytes; what a rebalance drops on its way is forgotten with the next assignment
         self.consumer: Any = None
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -176,6 +177,16 @@ class Assignments:
         async with self._room:
             await self._room.wait_for(lambda: self._held_bytes() < self._settings.buffer_bytes)
         self._gathering.add(TP(batch.topic, batch.partition.partition), batch)
+        self._on_their_way = max(0, self._on_their_way - batch.nbytes)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may be fetched: what is held, and what is on its way here, is below the bound. From any thread."""
+        return self._held_bytes() + self._on_their_way < self._settings.buffer_bytes
+
+    def fetched(self, nbytes: int) -> None:
+        """Count what was fetched and is not added yet."""
+        self._on_their_way += nbytes
 
     async def _make_rows(self, tp: TP, batches: list[RawBatch]) -> None:
         name = self._source_of[tp.topic]
@@ -215,7 +226,7 @@ class Assignments:
             self._room.notify_all()
 
     def _held_bytes(self) -> int:
-        return self._gathering.nbytes + sum(line.buffered_bytes for line in self._lines.values())
+        return self._gathering.nbytes + sum(line.held_bytes for line in self._lines.values())
 
     # -- commits -------------------------------------------------------------------------------------------------------
 
@@ -234,7 +245,10 @@ class Assignments:
             held = line.buffered_bytes or line.bronze_waits or line.waits
             interval_s = self._settings.commit_interval_s if held else _LOOK_AGAIN_S
             if held:
-                await self._flush(name, Deadline.after(_COMMIT_S))
+                # bronze waits for its interval while there is room for what waits
+                await self._flush(
+                    name, Deadline.after(_COMMIT_S), self._held_bytes() > self._settings.buffer_bytes // 2
+                )
 
     async def _flush(self, name: str, deadline: Deadline, bronze_too: bool = False, leaving: bool = False) -> None:
         """Commit a source's rows; what was dropped is assigned again, unless the partitions are being given up."""
@@ -273,7 +287,8 @@ class Assignments:
             await self.consumer.seek(tp, offset)
 
     def forget_others(self, assigned: Collection[TP]) -> None:
-        """What was taken over beside a rebalance, and is not ours after it."""
+        """What was taken over beside a rebalance, and is not ours after it; what was fetched before it is dropped."""
+        self._on_their_way = 0
         for tp in set(self._ids) - set(assigned):
             self._lines[self._source_of[tp.topic]].discard([self._ids.pop(tp)])
 

@@ -1,13 +1,13 @@
 """Faust's Kafka transport, handing over one batch a partition and fetch instead of one message at a time."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import aiokafka
-import numpy as np
-import pyarrow as pa
-from aiokafka.errors import IllegalStateError, KafkaError
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
 from faust.auth import SASLCredentials, SSLCredentials
 from faust.tables import TableManager
 from faust.transport.drivers import aiokafka as driver
@@ -18,16 +18,23 @@ from lakehouse import kafka_access
 from lakehouse.deadline import Deadline
 from lakehouse.settings import Settings
 from streams.batch import RawBatch
-from streams.bronze import encode_headers
 from streams.worker.ending import STUCK, leave
+from streams.worker.fetching import Pieces, columns
 
 _FETCH_WAIT_MS = 200
+# Handed over at once, of all partitions: a fifth of a second's work.
+_AT_ONCE_BYTES = 16 * 1024 * 1024
+_NO_ROOM_S = 0.1
 _REVOKE_S = 1.0  # every rebalance stops all workers of the group: what is not committed by then is read again
 _STOP_S = 3.0  # with what follows it, a worker is gone 5 s after it was asked to
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):
     """The thread that talks to Kafka: turns what it fetched into columns before the event loop sees it."""
+
+    @cached_property
+    def _pieces(self) -> Pieces:
+        return Pieces()
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -36,6 +43,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         # One fetch a broker is under way at a time: what waits at quiet partitions (Faust: for 1.5 s) holds up the busy ones,
         # after each seek and rebalance.
         consumer._fetch_max_wait_ms = _FETCH_WAIT_MS
+        consumer._check_crcs = False  # `BoundedRecords` does, of what was sent: what it hands on are pieces of that
         return consumer
 
     async def _seek_wait(self, consumer: aiokafka.AIOKafkaConsumer, partitions: Mapping[TP, int]) -> None:
@@ -68,33 +76,77 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,
         max_records: int | None = None,
     ) -> Mapping[Any, Any]:
-        fetched = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        """At most some pieces of what was fetched, by partition, as `RawBatch` wants them; nothing while there is no room."""
+        app: Any = self.consumer.app
+        fetcher = consumer._fetcher
         if not self.consumer.flow_active:
-            # A rebalance is under way, or was until a moment ago: what is not handed over must be fetched again.
-            for tp, records in fetched.items():
-                with suppress(IllegalStateError, IndexError):
-                    consumer.seek(tp, records[0].offset)
             return {}
-        generation = self.consumer.app.consumer_generation_id
-        # From here to the end of the loop nothing else runs in this thread: records, positions and seeks belong together.
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError()
         made: dict[TP, dict[str, Any]] = {}
-        for tp, first in list(self._read_from().items()):
-            records = fetched.get(driver.ensure_aiokafka_TP(tp), [])
-            position = self._position(consumer, tp)
-            end = max(position or 0, records[-1].offset + 1 if records else 0)
-            begin = records[0].offset if records else end
-            if position is None and not records:
-                continue
-            if begin < first:
-                raise LogWentBack(f"{tp.topic}[{tp.partition}] begins again at {begin}, before {first}")
-            if end > first:
-                made[tp] = {**columns(records, first, end), "generation": generation}
-                self._read_from()[tp] = end
+        with fetcher._subscriptions.fetch_context():
+            if not app.assignments.has_room:
+                await asyncio.sleep(min(timeout or 0.0, _NO_ROOM_S))
+                return {}
+            generation, left = app.consumer_generation_id, _AT_ONCE_BYTES
+            for tp in await self._pieces.ready(fetcher, active_partitions, timeout or 0.0):
+                piece = await self._pieces.take(fetcher, tp)
+                if not self.consumer.flow_active or app.consumer_generation_id != generation:
+                    self._give_back(consumer, made, tp, piece)
+                    return {}
+                if piece is not None and (batch := self._followed(consumer, TP(tp.topic, tp.partition), piece)):
+                    made[TP(tp.topic, tp.partition)] = {**batch, "generation": generation}
+                    left -= size_of(piece)
+                if left <= 0:
+                    break
+        if self.consumer.flow_active:
+            for tp in self._read_from().keys() - made.keys():  # markers and compaction move a position without a record
+                if batch := self._followed(consumer, tp, columns([])):
+                    made[tp] = {**batch, "generation": generation}
         for tp, batch in made.items():
             if not len(batch["offsets"]) or batch["offsets"][0] > batch["first"]:
                 at = driver.ensure_aiokafka_TP(tp)
                 batch["log_start"] = (await consumer.beginning_offsets([at]))[at]
+            app.assignments.fetched(size_of(batch))
         return made
+
+    def _followed(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, piece: dict[str, Any]) -> dict[str, Any] | None:
+        """A piece with the span that it accounts for; None if that is empty, or the partition not ours to read.
+
+        Nothing else runs in this thread meanwhile: records, positions and seeks belong together.
+
+        Raises:
+            LogWentBack: the log begins again before what was read.
+        """
+        first, offsets = self._read_from().get(tp), piece["offsets"]
+        position = self._position(consumer, tp)
+        if first is None or (position is None and not len(offsets)):
+            return None
+        end = max(position or 0, int(offsets[-1]) + 1 if len(offsets) else 0)
+        begin = int(offsets[0]) if len(offsets) else end
+        if begin < first:
+            raise LogWentBack(f"{tp.topic}[{tp.partition}] begins again at {begin}, before {first}")
+        if end <= first:
+            return None
+        self._read_from()[tp] = end
+        return {**piece, "first": first, "end": end, "log_start": None}
+
+    def _give_back(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        made: Mapping[TP, dict[str, Any]],
+        tp: Any,
+        piece: dict[str, Any] | None,
+    ) -> None:
+        """A rebalance is under way, or was until a moment ago: what is not handed over must be fetched again."""
+        back = {one: batch["first"] for one, batch in made.items()}
+        if piece is not None and len(piece["offsets"]):
+            back[TP(tp.topic, tp.partition)] = int(piece["offsets"][0])
+        for one, offset in back.items():
+            if one in self._read_from():
+                self._read_from()[one] = min(offset, self._read_from()[one])
+            with suppress(IllegalStateError):
+                consumer.seek(driver.ensure_aiokafka_TP(one), offset)
 
     async def _group_error(self) -> str:
         return await group_error(self._ensure_consumer()._coordinator)
@@ -123,21 +175,9 @@ class LogWentBack(Exception):
     """A partition's log begins again before what was read: its topic was recreated."""
 
 
-def columns(records: list[Any], first: int, end: int) -> dict[str, Any]:
-    """The records of one partition as columns (see `RawBatch`)."""
-    headers = None
-    if any(r.headers for r in records):
-        headers = pa.array([encode_headers(r.headers) for r in records], pa.large_binary())
-    return {
-        "first": first,
-        "offsets": np.fromiter((r.offset for r in records), np.int64, len(records)),
-        "timestamps": np.fromiter((r.timestamp for r in records), np.int64, len(records)) * 1000,
-        "keys": pa.array([r.key for r in records], pa.large_binary()),
-        "values": pa.array([r.value for r in records], pa.large_binary()),
-        "headers": headers,
-        "log_start": None,
-        "end": end,
-    }
+def size_of(batch: Mapping[str, Any]) -> int:
+    """Bytes of a piece, as `RawBatch.nbytes` counts them."""
+    return int(sum(batch[name].nbytes for name in ("keys", "values", "headers") if batch[name] is not None))
 
 
 async def group_error(coordinator: Any) -> str:
