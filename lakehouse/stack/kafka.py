@@ -4,6 +4,9 @@ import base64
 import secrets
 import subprocess
 import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from lakehouse.errors import LakehouseError
 from lakehouse.kafka_access import jaas, librdkafka
@@ -24,12 +27,12 @@ _PROPERTIES = """\
 # Written by lakehouse/stack/kafka.py at every start.
 process.roles=broker,controller
 node.id=1
-controller.quorum.voters=1@{host}:{controller}
+controller.quorum.voters=1@{controller}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=CLIENTS
-listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=CLIENTS://{host}:{port}
-listener.security.protocol.map=CLIENTS:{clients},CONTROLLER:SASL_PLAINTEXT
+inter.broker.listener.name={own}
+listeners={listeners},CONTROLLER://{controller}
+advertised.listeners={advertised}
+listener.security.protocol.map={protocols},CONTROLLER:SASL_PLAINTEXT
 log.dirs={data}
 
 # Topics are made on purpose, with their partitions; a typing error must not make one.
@@ -61,7 +64,7 @@ num.network.threads=2
 num.io.threads=4
 num.recovery.threads.per.data.dir=2
 
-# Everybody says who he is: users by SCRAM, and the broker itself, who is above all rules, by a password of this start.
+# Everybody says who he is: users by SCRAM, and the broker itself, who is above all rules, by a password of its own.
 super.users=User:{broker}
 sasl.mechanism.controller.protocol=PLAIN
 sasl.mechanism.inter.broker.protocol=PLAIN
@@ -71,11 +74,12 @@ authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found={open}
 """
 _CLOSED = """\
-listener.name.clients.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
-listener.name.clients.plain.sasl.jaas.config={itself}
-listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+listener.name.{name}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
+listener.name.{name}.plain.sasl.jaas.config={itself}
+listener.name.{name}.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
 """
-_BROKER = "broker"
+BROKER = "broker"
+"""The name under which the broker speaks to itself."""
 
 
 class Kafka(Server):
@@ -100,22 +104,10 @@ class Kafka(Server):
         folder = self.working_folder()
         data = folder / "data"
         self._password = secrets.token_hex(24)
-        itself = jaas("plain.PlainLoginModule", _BROKER, self._password, **{_BROKER: self._password})
-        text = _PROPERTIES + ("" if self.settings.kafka_open else _CLOSED)
-        write_private(
-            folder / "server.properties",
-            text.format(
-                host=LOOPBACK,
-                port=self.ports["kafka"],
-                controller=self.ports["kafka_controller"],
-                data=data,
-                partitions=self.settings.kafka_partitions,
-                clients="PLAINTEXT" if self.settings.kafka_open else "SASL_PLAINTEXT",
-                broker=_BROKER if not self.settings.kafka_open else f"{_BROKER};User:ANONYMOUS",
-                itself=itself,
-                open=str(self.settings.kafka_open).lower(),
-            ),
-        )
+        at = f"{LOOPBACK}:{self.ports['kafka']}"
+        controller = f"{LOOPBACK}:{self.ports['kafka_controller']}"
+        text = configuration(self.settings, {"CLIENTS": (at, at)}, controller, data, self._password)
+        write_private(folder / "server.properties", text)
         if not (data / "meta.properties").exists():
             self._format()
 
@@ -156,16 +148,54 @@ class Kafka(Server):
         """Let in those whom the settings name, each for what it does."""
         if self.settings.kafka_open:
             return
-        names = [self.settings.topic(source) for source in contracts()]
-        itself = {
-            "bootstrap.servers": f"{LOOPBACK}:{self.ports['kafka']}",
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": _BROKER,
-            "sasl.password": self._password,
-            "log_level": 0,
-        }
-        admit(itself, users(self.settings), rules(self.settings, names))
+        let_in(self.settings, f"{LOOPBACK}:{self.ports['kafka']}", self._password)
+
+
+def configuration(
+    now: Settings, listeners: Mapping[str, tuple[str, str]], controller: str, data: Path, password: str
+) -> str:
+    """The text of server.properties.
+
+    Args:
+        listeners: by name, where it listens for clients and what address it tells them; it speaks to itself at the first.
+        controller: where it speaks to itself as the controller.
+        data: the folder of its data, as the server sees it.
+        password: the broker's own.
+    """
+    itself = jaas("plain.PlainLoginModule", BROKER, password, **{BROKER: password})
+    protocol = "PLAINTEXT" if now.kafka_open else "SASL_PLAINTEXT"
+    text = _PROPERTIES.format(
+        controller=controller,
+        own=next(iter(listeners)),
+        listeners=",".join(f"{name}://{binds}" for name, (binds, _) in listeners.items()),
+        advertised=",".join(f"{name}://{told}" for name, (_, told) in listeners.items()),
+        protocols=",".join(f"{name}:{protocol}" for name in listeners),
+        data=data,
+        partitions=now.kafka_partitions,
+        broker=f"{BROKER};User:ANONYMOUS" if now.kafka_open else BROKER,
+        itself=itself,
+        open=str(now.kafka_open).lower(),
+    )
+    return text + "".join(_CLOSED.format(name=name.lower(), itself=itself) for name in listeners if not now.kafka_open)
+
+
+def let_in(now: Settings, bootstrap: str, password: str) -> None:
+    """Let in those whom the settings name, each for what it does.
+
+    Args:
+        password: the broker's own, by which it is told so.
+    Raises:
+        Retry: it does not take them yet.
+    """
+    itself: dict[str, Any] = {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": BROKER,
+        "sasl.password": password,
+        "log_level": 0,
+    }
+    admit(itself, users(now), rules(now, [now.topic(source) for source in contracts()]))
 
 
 def _external_answers(settings: Settings) -> bool:
