@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from lakehouse import kafka_access, redis_access
 from lakehouse.paths import data_files
 from lakehouse.settings import Settings, settings
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from streams import reference_keys
 from streams.contract import Contract, Field, contracts
 

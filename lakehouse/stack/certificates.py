@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 
 FOLDER = "tls"
 INTERNAL_NAME = "lakehouse-internal"

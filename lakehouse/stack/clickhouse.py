@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.paths import data_folder
 from lakehouse.settings import Settings
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, PROBE_TIMEOUT_S, Server, is_local
 
 CATALOG_DATABASE = "lk"

@@ -16,9 +16,9 @@ from pathlib import Path
 from lakehouse.errors import LakehouseError, UsageError
 from lakehouse.kafka_access import jaas, properties
 from lakehouse.settings import PREFIX, SECRETS_DIR, Settings, settings
-from lakehouse.stack import catalogs, clickhouse, kafka, redis, seaweed
+from lakehouse.stack import catalogs, clickhouse, kafka_properties, kafka_users, redis, seaweed
 from lakehouse.stack.certificates import Certificates, ensure
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import host_of
 
 AUTHORITY, TRUSTED = "authority", "trusted"
@@ -115,7 +115,7 @@ def admit() -> None:
     """
     now = settings()
     require(now, ADMITTED)
-    kafka.let_in(now, now.kafka_bootstrap, broker_password())
+    kafka_users.let_in(now, now.kafka_bootstrap, broker_password())
 
 
 def _kafka(now: Settings, password: str) -> dict[str, str]:
@@ -126,9 +126,9 @@ def _kafka(now: Settings, password: str) -> dict[str, str]:
     itself = {
         "security.protocol": "SASL_PLAINTEXT",
         "sasl.mechanism": "PLAIN",
-        "sasl.jaas.config": jaas("plain.PlainLoginModule", kafka.BROKER, password),
+        "sasl.jaas.config": jaas("plain.PlainLoginModule", kafka_users.BROKER, password),
     }
-    text = kafka.configuration(now, listeners, _KAFKA_CONTROLLER, Path("/var/lib/kafka/data"), password)
+    text = kafka_properties.configuration(now, listeners, _KAFKA_CONTROLLER, Path("/var/lib/kafka/data"), password)
     return {"server.properties": text, "client.properties": properties(itself)}
 
 

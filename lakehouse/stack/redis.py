@@ -8,7 +8,7 @@ import redis
 from lakehouse.errors import LakehouseError
 from lakehouse.redis_access import client, credentials
 from lakehouse.settings import Settings
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, Server, is_local
 
 _CONFIGURATION = """\

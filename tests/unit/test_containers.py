@@ -14,7 +14,7 @@ from cryptography import x509
 
 from lakehouse.errors import UsageError
 from lakehouse.settings import SECRETS_DIR, Settings
-from lakehouse.stack import clickhouse, kafka, redis
+from lakehouse.stack import clickhouse, kafka_properties, redis
 from lakehouse.stack.containers import (
     AUTHORITY,
     BROKER_PASSWORD,
@@ -84,7 +84,7 @@ def test_kafka_has_the_properties_of_the_embedded_one(written: Path) -> None:
     here = properties((written / "kafka" / "server.properties").read_text())
     listeners = {"CLIENTS": ("127.0.0.1:1", "127.0.0.1:1")}
     embedded = properties(
-        kafka.configuration(Settings(), listeners, "127.0.0.1:2", Path("data"), secret(BROKER_PASSWORD))
+        kafka_properties.configuration(Settings(), listeners, "127.0.0.1:2", Path("data"), secret(BROKER_PASSWORD))
     )
 
     def listener(values: dict[str, str], name: str) -> dict[str, str]:
