@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PIP_ONLY_BINARY ?= :all:
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench drill docs screenshots pins sbom image-digests clean
+.PHONY: help setup demo test lint bench drill docs screenshots pins sbom image-digests secrets clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
@@ -58,6 +58,13 @@ sbom: setup ## write sbom.cdx.json, the bill of materials: what is installed and
 
 image-digests: setup ## pin compose.yaml's images by digest, in compose.digests.yaml; needs Docker and its registry
 	$(BIN)/python -m supply.digests
+
+# Containers run under users of their own, so the files may be read by all, in a folder that nobody else can enter.
+secrets: ## make the passwords for compose.yaml, each a file in secrets/; those that are there stay
+	@mkdir -p secrets && chmod 700 secrets
+	@for file in $$(sed -n 's|.*{file: \./\(secrets/[A-Z0-9_]*\)}|\1|p' compose.yaml); do \
+	  test -s $$file || { openssl rand -hex 20 > $$file && chmod 444 $$file && echo made $$file; } || exit 1; \
+	done
 
 clean: ## remove the environment and caches; data in .lakehouse stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

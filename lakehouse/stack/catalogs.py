@@ -1,8 +1,8 @@
 """Writes what Trino reads as its catalogs: property files, and the tables of `kafka` and `redis` from the contracts.
 
 The folder holds `catalog/*.properties` (ours and an operator's), `kafka/*.json` and `redis/*.json`, one file a source, and
-`rules.json`, who may write. It is written anew before each start of Trino. In compose a service writes it:
-`python -m lakehouse.stack.catalogs FOLDER`.
+`rules.json`, who may write. It is written anew before each start of Trino. In compose a service writes it (`containers.py`);
+for a Trino of your own there is `python -m lakehouse.stack.catalogs FOLDER`.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from lakehouse import kafka_access, redis_access
 from lakehouse.paths import data_files
 from lakehouse.settings import Settings, settings
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from streams import reference_keys
 from streams.contract import Contract, Field, contracts
 

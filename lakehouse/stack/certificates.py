@@ -5,6 +5,7 @@ other by mutual TLS (`security.toml`). Both use certificates of an authority tha
 stack's folder only as its public certificate, `tls/ca.pem`, which clients trust for these servers and for nothing else.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -15,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 
 FOLDER = "tls"
 INTERNAL_NAME = "lakehouse-internal"
@@ -50,9 +51,11 @@ def certificates(folder: Path) -> Certificates:
     return Certificates(tls / "ca.pem", tls / "server.pem", tls / "internal.pem", tls / "internal.key")
 
 
-def ensure(folder: Path) -> Certificates:
-    """Make what is missing or soon over; each file is for its owner alone, so clients of other users need a copy of `ca.pem`.
+def ensure(folder: Path, hosts: Sequence[str] = ()) -> Certificates:
+    """Make what is missing, soon over or of other names; each file is for its owner alone (`ca.pem` is to be copied).
 
+    Args:
+        hosts: names or addresses at which clients find the servers, beside this machine's loopback.
     Raises:
         OSError: the folder cannot be written.
     """
@@ -65,25 +68,36 @@ def ensure(folder: Path) -> Certificates:
         write_private(found.authority, _authority(key).public_bytes(serialization.Encoding.PEM).decode())
         for old in (found.server, found.internal, found.internal_key):
             old.unlink(missing_ok=True)
-    if not _holds(found.server) or not _holds(found.internal) or not found.internal_key.exists():
+    if not (_holds(found.server, hosts) and _holds(found.internal, hosts) and found.internal_key.exists()):
         authority = x509.load_pem_x509_certificate(found.authority.read_bytes())
         signer = serialization.load_pem_private_key(key_file.read_bytes(), None)
         assert isinstance(signer, ec.EllipticCurvePrivateKey)
-        certificate, key = _signed(authority, signer, "lakehouse-server")
+        certificate, key = _signed(authority, signer, "lakehouse-server", hosts)
         write_private(found.server, certificate + _pem(key))
-        certificate, key = _signed(authority, signer, INTERNAL_NAME)
+        certificate, key = _signed(authority, signer, INTERNAL_NAME, hosts)
         write_private(found.internal_key, _pem(key))
         write_private(found.internal, certificate)
     return found
 
 
-def _holds(file: Path) -> bool:
-    """Whether a certificate is there and still holds for long enough."""
+def _holds(file: Path, hosts: Sequence[str] = ()) -> bool:
+    """Whether a certificate is there, is good for these hosts, and still holds for long enough."""
     try:
-        until = x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc
+        found = x509.load_pem_x509_certificate(file.read_bytes())
     except (OSError, ValueError):
         return False
-    return until - datetime.now(UTC) > timedelta(days=_RENEWED_BEFORE_DAYS)
+    if found.not_valid_after_utc - datetime.now(UTC) <= timedelta(days=_RENEWED_BEFORE_DAYS):
+        return False
+    return not hosts or set(map(_host, hosts)) <= set(
+        found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    )
+
+
+def _host(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
 
 
 def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -101,18 +115,17 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _signed(
-    authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey, name: str
+    authority: x509.Certificate, signer: ec.EllipticCurvePrivateKey, name: str, hosts: Sequence[str]
 ) -> tuple[str, ec.EllipticCurvePrivateKey]:
-    """A certificate for this machine's loopback, good for both ends of a connection, and its key."""
+    """A certificate for this machine's loopback and further hosts, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    hosts = [x509.DNSName(one) if one == "localhost" else x509.IPAddress(ip_address(one)) for one in _HOSTS]
     usages = [ExtendedKeyUsageOID.SERVER_AUTH]
     if name == INTERNAL_NAME:  # only it opens doors
         usages.append(ExtendedKeyUsageOID.CLIENT_AUTH)
     made = (
         _builder(_named(name), authority.subject, key, _SERVER_DAYS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
+        .add_extension(x509.SubjectAlternativeName(map(_host, (*_HOSTS, *hosts))), critical=False)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
         .sign(signer, hashes.SHA256())

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.paths import data_folder
 from lakehouse.settings import Settings
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, PROBE_TIMEOUT_S, Server, is_local
 
 CATALOG_DATABASE = "lk"
@@ -94,28 +94,15 @@ class ClickHouse(Server):
         return not is_local(self.settings.clickhouse_url)
 
     def prepare(self) -> None:
-        """Copy config.xml and users.xml, the users under the names of the settings."""
-        folder, etc = self.working_folder(), data_folder("clickhouse") / "etc"
-        (folder / "data").mkdir(exist_ok=True)
-        names = self._names()
-        for name in names.values():
-            if not _NAME.fullmatch(name) or name == "default":
-                raise UsageError(f"{name!r} cannot be the name of a ClickHouse user; take letters, digits and _")
-        (folder / "config.xml").write_text(with_handlers((etc / "config.xml").read_text(), list(names.values())))
-        users = (etc / "users.xml").read_text()
-        head, tail = users.split("<users>")
-        for written, name in names.items():
-            tail = tail.replace(f"<{written}>", f"<{name}>").replace(f"</{written}>", f"</{name}>")
-        write_private(folder / "users.xml", f"{head}<users>{tail}")
+        """Write config.xml and users.xml.
 
-    def _names(self) -> dict[str, str]:
-        """The users in the files, each with the name that the settings have for it."""
-        now = self.settings
-        return {
-            "lakehouse": now.clickhouse_user,
-            "reader": now.clickhouse_reader,
-            "federation": now.clickhouse_federation,
-        }
+        Raises:
+            UsageError: a user can't have the name that the settings have for him.
+        """
+        folder = self.working_folder()
+        (folder / "data").mkdir(exist_ok=True)
+        for name, text in configuration(self.settings).items():
+            write_private(folder / name, text)
 
     def command(self) -> list[str]:
         """This Python with the child module, told where it may go."""
@@ -126,17 +113,11 @@ class ClickHouse(Server):
 
     def environment(self) -> dict[str, str]:
         """What the files name by `from_env`; no password is among it."""
-        now = self.settings
-        passwords = {
-            "OWNER": now.clickhouse_password,
-            "READER": now.clickhouse_reader_password,
-            "FEDERATION": now.clickhouse_federation_password,
-        }
         return {
             "TZ": "UTC",
             "CLICKHOUSE_LISTEN_HOST": LOOPBACK,
             "CLICKHOUSE_HTTP_PORT": str(self.ports["clickhouse"]),
-            **{f"CLICKHOUSE_{name}_SHA256": _sha256(secret) for name, secret in passwords.items()},
+            **hashes(self.settings),
         }
 
     def healthy(self) -> bool:
@@ -150,6 +131,34 @@ class ClickHouse(Server):
         """Make the databases."""
         run_sql(self.settings, "create database if not exists gold engine = Atomic")
         attach_catalog(self.settings)
+
+
+def configuration(now: Settings) -> dict[str, str]:
+    """The text of config.xml and of users.xml, the users under the names of the settings.
+
+    Raises:
+        UsageError: a user can't have that name.
+    """
+    etc = data_folder("clickhouse") / "etc"
+    names = {"lakehouse": now.clickhouse_user, "reader": now.clickhouse_reader, "federation": now.clickhouse_federation}
+    for name in names.values():
+        if not _NAME.fullmatch(name) or name == "default":
+            raise UsageError(f"{name!r} cannot be the name of a ClickHouse user; take letters, digits and _")
+    head, tail = (etc / "users.xml").read_text().split("<users>")
+    for written, name in names.items():
+        tail = tail.replace(f"<{written}>", f"<{name}>").replace(f"</{written}>", f"</{name}>")
+    config = with_handlers((etc / "config.xml").read_text(), list(names.values()))
+    return {"config.xml": config, "users.xml": f"{head}<users>{tail}"}
+
+
+def hashes(now: Settings) -> dict[str, str]:
+    """What users.xml names by `from_env`: of each user's password the SHA-256."""
+    passwords = {
+        "OWNER": now.clickhouse_password,
+        "READER": now.clickhouse_reader_password,
+        "FEDERATION": now.clickhouse_federation_password,
+    }
+    return {f"CLICKHOUSE_{name}_SHA256": _sha256(secret) for name, secret in passwords.items()}
 
 
 def _sha256(secret: SecretStr) -> str:

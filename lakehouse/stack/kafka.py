@@ -6,76 +6,19 @@ import subprocess
 import uuid
 
 from lakehouse.errors import LakehouseError
-from lakehouse.kafka_access import jaas, librdkafka
+from lakehouse.kafka_access import librdkafka
 from lakehouse.settings import Settings
 from lakehouse.stack.artifacts import kafka_jars
 from lakehouse.stack.java import java_command
-from lakehouse.stack.kafka_users import admit, rules, users
-from lakehouse.stack.process import write_private
+from lakehouse.stack.kafka_properties import configuration
+from lakehouse.stack.kafka_users import let_in
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, Server, Site, exchange, is_local
-from streams.contract import contracts
 
 # 512 MB carried 400,000 events/s on two cores; the page cache does the rest.
 _HEAP = ("-Xmx512m", "-Xms256m", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=50")
 # ApiVersions, version 0, correlation id 1, no client id: the one request that every broker answers without a session.
 _API_VERSIONS = b"\x00\x00\x00\x0a" + b"\x00\x12" + b"\x00\x00" + b"\x00\x00\x00\x01" + b"\xff\xff"
-
-_PROPERTIES = """\
-# Written by lakehouse/stack/kafka.py at every start.
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{host}:{controller}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=CLIENTS
-listeners=CLIENTS://{host}:{port},CONTROLLER://{host}:{controller}
-advertised.listeners=CLIENTS://{host}:{port}
-listener.security.protocol.map=CLIENTS:{clients},CONTROLLER:SASL_PLAINTEXT
-log.dirs={data}
-
-# Topics are made on purpose, with their partitions; a typing error must not make one.
-auto.create.topics.enable=false
-num.partitions={partitions}
-default.replication.factor=1
-min.insync.replicas=1
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=4
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=4
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-# A lone worker should not wait three seconds for company.
-group.initial.rebalance.delay.ms=100
-# After a kill the controller waits that long for the old broker before it takes the new one (9 s unless set).
-broker.session.timeout.ms=4000
-broker.heartbeat.interval.ms=1000
-
-# The broker's clock orders events, whatever a producer claims.
-log.message.timestamp.type=LogAppendTime
-message.max.bytes=8388608
-replica.fetch.max.bytes=8388608
-log.retention.hours=168
-log.segment.bytes=268435456
-log.cleaner.dedupe.buffer.size=33554432
-num.network.threads=2
-num.io.threads=4
-num.recovery.threads.per.data.dir=2
-
-# Everybody says who he is: users by SCRAM, and the broker itself, who is above all rules, by a password of this start.
-super.users=User:{broker}
-sasl.mechanism.controller.protocol=PLAIN
-sasl.mechanism.inter.broker.protocol=PLAIN
-listener.name.controller.sasl.enabled.mechanisms=PLAIN
-listener.name.controller.plain.sasl.jaas.config={itself}
-authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-allow.everyone.if.no.acl.found={open}
-"""
-_CLOSED = """\
-listener.name.clients.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-512
-listener.name.clients.plain.sasl.jaas.config={itself}
-listener.name.clients.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
-"""
-_BROKER = "broker"
 
 
 class Kafka(Server):
@@ -100,22 +43,10 @@ class Kafka(Server):
         folder = self.working_folder()
         data = folder / "data"
         self._password = secrets.token_hex(24)
-        itself = jaas("plain.PlainLoginModule", _BROKER, self._password, **{_BROKER: self._password})
-        text = _PROPERTIES + ("" if self.settings.kafka_open else _CLOSED)
-        write_private(
-            folder / "server.properties",
-            text.format(
-                host=LOOPBACK,
-                port=self.ports["kafka"],
-                controller=self.ports["kafka_controller"],
-                data=data,
-                partitions=self.settings.kafka_partitions,
-                clients="PLAINTEXT" if self.settings.kafka_open else "SASL_PLAINTEXT",
-                broker=_BROKER if not self.settings.kafka_open else f"{_BROKER};User:ANONYMOUS",
-                itself=itself,
-                open=str(self.settings.kafka_open).lower(),
-            ),
-        )
+        at = f"{LOOPBACK}:{self.ports['kafka']}"
+        controller = f"{LOOPBACK}:{self.ports['kafka_controller']}"
+        text = configuration(self.settings, {"CLIENTS": (at, at)}, controller, data, self._password)
+        write_private(folder / "server.properties", text)
         if not (data / "meta.properties").exists():
             self._format()
 
@@ -156,16 +87,7 @@ class Kafka(Server):
         """Let in those whom the settings name, each for what it does."""
         if self.settings.kafka_open:
             return
-        names = [self.settings.topic(source) for source in contracts()]
-        itself = {
-            "bootstrap.servers": f"{LOOPBACK}:{self.ports['kafka']}",
-            "security.protocol": "SASL_PLAINTEXT",
-            "sasl.mechanism": "PLAIN",
-            "sasl.username": _BROKER,
-            "sasl.password": self._password,
-            "log_level": 0,
-        }
-        admit(itself, users(self.settings), rules(self.settings, names))
+        let_in(self.settings, f"{LOOPBACK}:{self.ports['kafka']}", self._password)
 
 
 def _external_answers(settings: Settings) -> bool:

@@ -26,7 +26,10 @@ from confluent_kafka.admin import (
 
 from lakehouse.errors import Retry
 from lakehouse.settings import Settings
+from streams.contract import contracts
 
+BROKER = "broker"
+"""The name under which the broker speaks to itself."""
 PRODUCER = "producer"
 # Kafka's own least; a generated password of 192 bits needs no more.
 _ITERATIONS = 4096
@@ -112,3 +115,22 @@ def admit(itself: Mapping[str, Any], passwords: Mapping[str, str], wanted: Seque
             future.result()
     except KafkaException as error:
         raise Retry(f"Kafka does not take its users yet: {error.args[0].str()}") from None
+
+
+def let_in(now: Settings, bootstrap: str, password: str) -> None:
+    """Let in those whom the settings name, each for what it does.
+
+    Args:
+        password: the broker's own, by which it is told so.
+    Raises:
+        Retry: it does not take them yet.
+    """
+    itself: dict[str, Any] = {
+        "bootstrap.servers": bootstrap,
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": BROKER,
+        "sasl.password": password,
+        "log_level": 0,
+    }
+    admit(itself, users(now), rules(now, [now.topic(source) for source in contracts()]))

@@ -138,16 +138,6 @@ def end(processes: "Sequence[subprocess.Popen[bytes]]", limit_s: float) -> "list
     return killed
 
 
-def write_private(file: Path, text: str) -> None:
-    """Replace a file in one step, readable by its owner alone."""
-    fresh = file.with_name(f"{file.name}.new")
-    with contextlib.suppress(FileNotFoundError):
-        fresh.unlink()
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(text)
-    os.replace(fresh, file)
-
-
 def trim(log: Path) -> None:
     """Move a log that has become too large aside, to `<name>.log.1`, without disturbing the process that writes it."""
     with contextlib.suppress(OSError):

@@ -8,7 +8,7 @@ import redis
 from lakehouse.errors import LakehouseError
 from lakehouse.redis_access import client, credentials
 from lakehouse.settings import Settings
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, Server, is_local
 
 _CONFIGURATION = """\
@@ -16,7 +16,7 @@ _CONFIGURATION = """\
 bind {host}
 port {port}
 dir {data}
-aclfile {data}/users.acl
+aclfile {users}
 daemonize no
 appendonly yes
 appendfsync everysec
@@ -67,9 +67,9 @@ class Redis(Server):
     def prepare(self) -> None:
         """Write redis.conf, and who may do what: https://valkey.io/topics/acl/."""
         folder = self.working_folder()
-        text = _CONFIGURATION.format(host=LOOPBACK, port=self.ports["redis"], data=folder)
-        write_private(folder / "redis.conf", text)
-        write_private(folder / "users.acl", access(self.settings))
+        users = folder / "users.acl"
+        write_private(folder / "redis.conf", configuration(LOOPBACK, self.ports["redis"], folder, users))
+        write_private(users, access(self.settings))
 
     def command(self) -> list[str]:
         """The server with its configuration."""
@@ -82,6 +82,16 @@ class Redis(Server):
                 return bool(one.ping())
         except redis.RedisError:
             return False
+
+
+def configuration(host: str, port: int, data: Path, users: Path) -> str:
+    """The text of redis.conf.
+
+    Args:
+        host: the address that it listens on.
+        data, users: the folder of its data, and the file of `access`, as the server sees them.
+    """
+    return _CONFIGURATION.format(host=host, port=port, data=data, users=users)
 
 
 def access(settings: Settings) -> str:

@@ -6,12 +6,12 @@ import secrets
 import shutil
 import sysconfig
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from lakehouse.errors import LakehouseError
+from lakehouse.settings import Settings
 from lakehouse.stack.certificates import INTERNAL_NAME, Certificates, ensure
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, Server, Site, ask, is_local
 
 _FULL = b"no space left on device"
@@ -57,14 +57,14 @@ class SeaweedFS(Server):
         folder = self.working_folder()
         (folder / "data").mkdir(exist_ok=True)
         write_private(folder / "security.toml", security(ensure(self.site.folder)))
-        write_private(folder / "reader.json", json.dumps(self._reader()))
+        write_private(folder / "reader.json", reader(self.settings))
         self._said()
         self._had_room = self._stuck = False
 
     @property
     def bucket(self) -> str:
         """The table bucket that the warehouse names."""
-        return urlsplit(self.settings.catalog_warehouse).netloc or self.settings.catalog_warehouse
+        return _bucket(self.settings)
 
     def command(self) -> list[str]:
         """`weed mini`; every port is named, since its own defaults would collide between two stacks."""
@@ -84,19 +84,9 @@ class SeaweedFS(Server):
             f"-s3.config={self.working_folder() / 'reader.json'}",
         ]
 
-    def _reader(self) -> dict[str, Any]:
-        """The reader of tables and their files beside the owner, whose key comes by the environment."""
-        now = self.settings
-        key = {"accessKey": now.s3_reader_access_key, "secretKey": now.s3_reader_secret_key.get_secret_value()}
-        actions = [f"Read:{self.bucket}", f"List:{self.bucket}", "s3tables:Get*", "s3tables:List*"]
-        return {"identities": [{"name": "reader", "credentials": [key], "actions": actions}]}
-
     def environment(self) -> dict[str, str]:
         """The owner's key."""
-        return {
-            "AWS_ACCESS_KEY_ID": self.settings.s3_access_key,
-            "AWS_SECRET_ACCESS_KEY": self.settings.s3_secret_key.get_secret_value(),
-        }
+        return owner(self.settings)
 
     def healthy(self) -> bool:
         """Whether a client gets a token and finds the table bucket, which is made last, a second after the ports.
@@ -139,6 +129,23 @@ class SeaweedFS(Server):
                 return log.read()
         except OSError:
             return b""
+
+
+def _bucket(now: Settings) -> str:
+    return urlsplit(now.catalog_warehouse).netloc or now.catalog_warehouse
+
+
+def owner(now: Settings) -> dict[str, str]:
+    """The variables that hold the owner's key."""
+    return {"AWS_ACCESS_KEY_ID": now.s3_access_key, "AWS_SECRET_ACCESS_KEY": now.s3_secret_key.get_secret_value()}
+
+
+def reader(now: Settings) -> str:
+    """`reader.json`: the reader of tables and their files beside the owner, whose key comes by the environment."""
+    bucket = _bucket(now)
+    key = {"accessKey": now.s3_reader_access_key, "secretKey": now.s3_reader_secret_key.get_secret_value()}
+    actions = [f"Read:{bucket}", f"List:{bucket}", "s3tables:Get*", "s3tables:List*"]
+    return json.dumps({"identities": [{"name": "reader", "credentials": [key], "actions": actions}]})
 
 
 def security(files: Certificates) -> str:

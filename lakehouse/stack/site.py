@@ -11,7 +11,7 @@ from lakehouse.errors import LakehouseError, UsageError
 from lakehouse.settings import PREFIX, STACK_FILE, Settings, origins, settings
 from lakehouse.stack.certificates import ensure
 from lakehouse.stack.ports import INTERNAL, PUBLIC, choose, is_free, sockets_of
-from lakehouse.stack.process import write_private
+from lakehouse.stack.private import write_private
 from lakehouse.stack.server import LOOPBACK, Site, is_local
 
 _PORT_PREFIX = "LAKEHOUSE_PORT_"

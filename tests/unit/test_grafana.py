@@ -15,7 +15,8 @@ FOLDER = ROOT / "clickhouse" / "grafana"
 DASHBOARD: dict[str, Any] = json.loads((FOLDER / "dashboards" / "telecom.json").read_text())
 [SOURCE] = yaml.safe_load((FOLDER / "provisioning" / "datasources" / "clickhouse.yaml").read_text())["datasources"]
 [PROVIDER] = yaml.safe_load((FOLDER / "provisioning" / "dashboards" / "telecom.yaml").read_text())["providers"]
-SERVICE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["grafana"]
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+SERVICE = SERVICES["grafana"]
 MACROS = {"fromTime", "toTime", "timeInterval", "interval_s"}  # those that tests/dashboard/test_grafana.py expands
 PLUGIN = "grafana-clickhouse-datasource"
 
@@ -23,10 +24,18 @@ PLUGIN = "grafana-clickhouse-datasource"
 def test_the_data_source_is_clickhouse_as_the_reader() -> None:
     environment = SERVICE["environment"]
     assert SOURCE["type"] == PLUGIN
-    assert environment[SOURCE["jsonData"]["username"].removeprefix("$")] == "reader"
+    assert environment[SOURCE["jsonData"]["username"].removeprefix("$")] == "${LAKEHOUSE_CLICKHOUSE_READER:-reader}"
     assert environment[SOURCE["jsonData"]["host"].removeprefix("$")] in SERVICE["depends_on"]
-    password = environment[SOURCE["secureJsonData"]["password"].removeprefix("$")]
-    assert password.startswith("${LAKEHOUSE_CLICKHOUSE_READER_PASSWORD:?")
+    # the image's start makes the variable out of the file
+    password = environment[SOURCE["secureJsonData"]["password"].removeprefix("$") + "__FILE"]
+    [secret] = SERVICE["secrets"]
+    assert password == f"/run/secrets/{secret}"
+    assert secret == "LAKEHOUSE_CLICKHOUSE_READER_PASSWORD"
+
+
+def test_the_data_source_speaks_to_the_one_port_that_clickhouse_has() -> None:
+    assert SOURCE["jsonData"]["protocol"] == "http"
+    assert str(SOURCE["jsonData"]["port"]) == SERVICES["clickhouse"]["environment"]["CLICKHOUSE_HTTP_PORT"]
 
 
 def test_compose_mounts_what_the_files_name() -> None:

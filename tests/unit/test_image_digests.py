@@ -59,7 +59,7 @@ def test_an_image_is_asked_for_once(docker: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ("#!/bin/sh\necho no such host >&2; exit 1\n", "apache/kafka.*no such host"),
+        ("#!/bin/sh\necho no such host >&2; exit 1\n", "python:.*no such host"),
         ("#!/bin/sh\necho latest\n", "not a digest.*latest"),
         (None, "docker is not installed"),
     ],
