@@ -36,7 +36,8 @@ def connect(
         host=url.hostname or "127.0.0.1",
         port=url.port or (443 if url.scheme == "https" else 8080),
         user=user,
-        auth=trino.auth.BasicAuthentication(user, password) if password else None,
+        # over http nobody is sent a password; a Trino that wants one refuses
+        auth=trino.auth.BasicAuthentication(user, password) if password and url.scheme == "https" else None,
         http_session=_session(settings),
         source=source,
         catalog=catalog,

@@ -44,7 +44,7 @@ def trino_console(settings: Settings, catalog: str, schema: str, *, writes: bool
         # Its terminal library is native code.
         ["--enable-native-access=ALL-UNNAMED"], [jar], "io.trino.cli.Trino",
         "--server", settings.trino_url, "--user", user,
-        *(("--password",) if password else ()),
+        *(("--password",) if password and settings.trino_url.startswith("https:") else ()),
         *(("--truststore-path", str(settings.trino_ca)) if settings.trino_ca is not None else ()),
         "--catalog", catalog, "--schema", schema, "--source", "lakehouse-sql",
     )  # fmt: skip

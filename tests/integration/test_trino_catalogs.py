@@ -24,6 +24,7 @@ from confluent_kafka import Producer
 from lakehouse import kafka_access
 from lakehouse.paths import data_folder
 from lakehouse.settings import settings
+from lakehouse.stack.certificates import ensure
 from lakehouse.stack.ports import choose
 from lakehouse.stack.process import end, spawn, tail
 from lakehouse.stack.server import Site
@@ -305,9 +306,12 @@ def test_a_catalog_of_an_operators_own_answers_beside_ours(
     shutil.copy(example, ours / "postgresql.properties")
     port = choose("trino", ())
     monkeypatch.setenv("LAKEHOUSE_EXTENSIONS", json.dumps([str(tmp_path / "ours")]))
-    monkeypatch.setenv("LAKEHOUSE_TRINO_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("LAKEHOUSE_TRINO_URL", f"https://127.0.0.1:{port}")
     settings.cache_clear()
     try:
+        ensure(tmp_path)
+        monkeypatch.setenv("LAKEHOUSE_TRINO_CA", str(tmp_path / "tls" / "ca.pem"))
+        settings.cache_clear()
         server = Trino(Site(settings(), tmp_path, {"trino": port}))
         server.prepare()
         process = spawn(
@@ -321,7 +325,7 @@ def test_a_catalog_of_an_operators_own_answers_beside_ours(
                 time.sleep(0.5)
             done = subprocess.run(
                 [sys.executable, "-m", "lakehouse.cli.main", "sql", "--run", "crm_cases", "--json"],
-                env={**os.environ, **stack, "LAKEHOUSE_TRINO_URL": f"http://127.0.0.1:{port}"},
+                env={**os.environ, **stack, "LAKEHOUSE_TRINO_CA": str(tmp_path / "tls" / "ca.pem"), "LAKEHOUSE_TRINO_URL": f"https://127.0.0.1:{port}"},
                 capture_output=True, text=True, timeout=180, check=False,
             )  # fmt: skip
         finally:

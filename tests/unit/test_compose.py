@@ -202,7 +202,7 @@ def test_seaweedfs_has_the_flags_of_the_embedded_one(tmp_path: Path) -> None:
     here = SERVICES["seaweedfs"]["command"][1:]
 
     def fixed(words: list[str]) -> set[str]:
-        own = (*WEED_OWN, "-s3.port=", "-s3.port.iceberg=", "-s3.config=")
+        own = (*WEED_OWN, "-s3.port=", "-s3.port.iceberg=", "-s3.config=", "-filer.localSocket=", "-s3.localSocket=")
         return {word for word in words if not word.startswith(own)}
 
     # security.toml is in the embedded one's working folder
