@@ -5,7 +5,6 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,10 +32,11 @@ from lakehouse.stack.state import StackState
 
 pytestmark = pytest.mark.stack
 PATHS = (
-    "/", "/?query=select+1", "/status", "/dir/status", "/dir/assign", "/cluster/status", "/stats/counter", "/metrics", "/buckets/",
-    "/lakehouse", "/debug/pprof/", "/v1/config", "/v1/namespaces", "/v1/lakehouse/namespaces", "/v1/info", "/v1/status", "/v1/query",
-    "/v1/node", "/v1/cluster", "/v1/thread", "/v1/jmx/mbean", "/ui/api/stats", "/ui/", "/play", "/dashboard", "/ping", "/healthz",
-    "/replicas_status", "/api/health", "/api/model", "/api/pipeline", "/api/panel/overview/calls", "/static/app.js",
+    "/", "/?query=select+1", "/status", "/dir/status", "/dir/assign", "/cluster/status", "/stats/counter", "/metrics",
+    "/buckets/", "/lakehouse", "/debug/pprof/", "/v1/config", "/v1/namespaces", "/v1/lakehouse/namespaces", "/v1/info",
+    "/v1/status", "/v1/query", "/v1/node", "/v1/cluster", "/v1/thread", "/v1/jmx/mbean", "/ui/api/stats", "/ui/", "/play",
+    "/dashboard", "/ping", "/healthz", "/replicas_status", "/api/health", "/api/model", "/api/pipeline",
+    "/api/panel/overview/calls", "/static/app.js",
 )  # fmt: skip
 # What is answered to anybody, because it says nothing of anybody; docs/security.md has the same list.
 OPEN = {
@@ -129,7 +129,7 @@ def test_a_page_of_another_origin_reads_nothing_of_any_port(stack: Any) -> None:
         if browser is None:
             pytest.skip("no chromium here: apt install chromium")
         page = browser.new_page()
-        with served(b"<title>evil</title>") as evil:
+        with Served(b"<title>evil</title>") as evil:
             page.goto(evil)
             for port in listening():
                 for url in (
@@ -142,7 +142,7 @@ def test_a_page_of_another_origin_reads_nothing_of_any_port(stack: Any) -> None:
         page.close()
 
 
-class served:
+class Served:
     """A web page on a port of its own."""
 
     def __init__(self, body: bytes) -> None:
@@ -186,9 +186,9 @@ def password_of(user: str) -> str:
 def test_clickhouse_gives_nobody_a_file_that_is_a_secret(stack: dict[str, str], user: str) -> None:
     folder = Path(stack["LAKEHOUSE_DATA_DIR"])
     wanted = [
-        "/etc/passwd", "/proc/self/environ", "/proc/self/cmdline", f"/proc/{process('trino').pid}/environ", folder / "stack.env",
-        folder / "tls" / "ca.key", folder / "clickhouse" / "data" / "metadata" / "lk.sql", folder / "kafka" / "server.properties",
-        folder / "redis" / "users.acl", Path(__file__),
+        "/etc/passwd", "/proc/self/environ", "/proc/self/cmdline", f"/proc/{process('trino').pid}/environ",
+        folder / "stack.env", folder / "tls" / "ca.key", folder / "clickhouse" / "data" / "metadata" / "lk.sql",
+        folder / "kafka" / "server.properties", folder / "redis" / "users.acl", Path(__file__),
     ]  # fmt: skip
     for file in wanted:
         assert Path(file).exists(), file
@@ -242,7 +242,7 @@ def as_reader(sql: str, session_user: str | None = None) -> list[list[Any]]:
     ],
 )
 def test_trinos_reader_reads_and_does_nothing_else(stack: Any, sql: str) -> None:
-    with pytest.raises(trino.exceptions.TrinoUserError, match="Access Denied|not supported|does not exist"):
+    with pytest.raises(trino.exceptions.TrinoUserError, match=r"Access Denied|not supported|does not exist"):
         as_reader(sql)
 
 
@@ -279,8 +279,8 @@ def test_redis_lets_workers_do_their_work_and_nothing_else(stack: Any) -> None:
         worker.set("lakehouse:test:door", "1", ex=5)
         assert int(worker.execute_command("HELLO")[b"version"].split(b".")[0]) >= 9
         for words in (
-            "CONFIG GET *", "CONFIG SET dir /tmp", "MODULE LIST", "DEBUG SLEEP 0", "FLUSHALL", "FLUSHDB", "EVAL return(1) 0", "KEYS *",
-            "ACL LIST", "SHUTDOWN", "REPLICAOF 127.0.0.1 1", "SAVE", "CLIENT LIST", "MONITOR", "SET else 1", "GET else",
+            "CONFIG GET *", "CONFIG SET dir /tmp", "MODULE LIST", "DEBUG SLEEP 0", "FLUSHALL", "FLUSHDB",
+            "EVAL return(1) 0", "KEYS *", "ACL LIST", "SHUTDOWN", "REPLICAOF 127.0.0.1 1", "SAVE", "CLIENT LIST", "MONITOR", "SET else 1", "GET else",
         ):  # fmt: skip
             with pytest.raises(redis.exceptions.NoPermissionError):
                 worker.execute_command(*words.split())
@@ -353,7 +353,7 @@ def test_the_reader_of_tables_changes_none(stack: Any) -> None:
         lambda: table.io.delete(table.metadata_location),
         lambda: table.io.new_output(f"{table.location()}/data/x").create().write(b"x"),
     ):
-        with pytest.raises(Exception, match="(?i)denied|not authorized|not found|not exist"):
+        with pytest.raises(Exception, match=r"(?i)denied|not authorized|not found|not exist"):
             change()
     assert client.connect(settings()).load_table(name).metadata_location == table.metadata_location
 
@@ -371,8 +371,8 @@ def test_the_dashboards_process_holds_readers_secrets_alone(stack: Any) -> None:
 
 
 @pytest.fixture
-def site(stack: dict[str, str]) -> Iterator[str]:
-    yield settings().dashboard_url
+def site(stack: dict[str, str]) -> str:
+    return settings().dashboard_url
 
 
 def test_the_dashboard_shows_nothing_before_it_is_shown_the_token(site: str) -> None:
