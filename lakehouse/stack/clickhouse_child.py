@@ -29,7 +29,8 @@ _MACHINE = (
     "/usr", "/lib", "/lib64", "/bin", "/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf",
     "/etc/gai.conf", "/etc/localtime", "/etc/ld.so.cache", "/etc/ssl/certs", "/etc/ssl/openssl.cnf", "/proc/meminfo",
     "/proc/cpuinfo", "/proc/stat", "/proc/uptime", "/proc/loadavg", "/proc/vmstat", "/proc/sys/vm", "/proc/sys/kernel",
-    "/proc/sys/net/core", "/proc/self/statm", "/proc/self/stat", "/proc/self/status", "/proc/self/cgroup",
+    "/proc/sys/net/core", "/proc/self/statm", "/proc/self/stat", "/proc/self/status", "/proc/self/maps",
+    "/proc/self/cgroup",
     "/proc/self/mounts", "/proc/self/mountinfo", "/proc/self/fd", "/sys/devices/system", "/sys/fs/cgroup", "/sys/block",
 )  # fmt: skip
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
