@@ -7,11 +7,14 @@ from catalog import client
 from catalog.snapshots import StateReader
 from lakehouse.clock import now
 from lakehouse.copies.server import Server
+from lakehouse.gold.aside import standing
 from lakehouse.gold.builds import Builds
 from lakehouse.gold.inspection import Inspector
 from lakehouse.settings import settings
 from streams.contract import contracts
 from streams.topics import Topics
+
+_ASIDE_TOLD = 5
 
 
 def layers() -> list[dict[str, Any]]:
@@ -66,6 +69,10 @@ def problems() -> list[str]:
     builds = Builds.of(catalog)
     complete = [b for b in builds.read() if b.results is not None]
     found = [f"{table}: {reason}" for table, reason in complete[-1].errors.items()] if complete else []
+    for table, ranges in standing(complete).items():
+        found += [one.sentence(table) for one in ranges[:_ASIDE_TOLD]]
+        if len(ranges) > _ASIDE_TOLD:
+            found.append(f"{table}: {len(ranges) - _ASIDE_TOLD:,} more ranges are not in it; gold.builds has them")
     for row in Inspector(settings(), catalog, builds).newest():
         if not row["passed"]:
             told = row["error"] or f"{row['wrong']:,} against it"

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from catalog.snapshots import StateReader
 from lakehouse.errors import LakehouseError, Retry
@@ -187,6 +187,7 @@ class GoldBuilder:
             if model.table in run.build.plan:
                 self._create(model)
                 result.rows = loader.load(model, sorted(failed & {k.dimension for k in model.foreign_keys}))
+                result.aside = [asdict(one) for one in loader.aside.get(model.table, ())]
         except Retry:
             raise
         except Exception as error:  # a file of the operator's can be wrong in any way: it is this table's fault alone

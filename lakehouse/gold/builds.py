@@ -42,6 +42,7 @@ class TableResult:
         lagging: why older rows could not follow what moved in a dimension; the new ones are loaded.
         repointed: days (ISO, UTC) that hold facts whose member became another one.
         moved: rows that were re-pointed.
+        aside: what of its rows could not be loaded, and is left out (`lakehouse.gold.aside.Aside`, as a dictionary).
     """
 
     rows: int = 0
@@ -51,6 +52,7 @@ class TableResult:
     failed_checks: list[str] = field(default_factory=list)
     repointed: list[str] = field(default_factory=list)
     moved: int = 0
+    aside: list[dict[str, Any]] = field(default_factory=list)
 
 
 _Result = tuple[dict[str, TableResult], Watermarks, dict[str, dict[str, int]]]

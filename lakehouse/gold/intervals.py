@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from catalog.offsets import Offsets, between
+from catalog.offsets import Offsets, PartitionId, between
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Interval:
         start, end: per topic id and partition the first new offset and the one after the last; a partition without a
             start is new from its beginning.
         ingested_from: no new row was written before it; None if that is not known.
+        without: half-open ranges of offsets that are left out of what is new (see `lakehouse.gold.aside`).
     """
 
     source: str
@@ -22,6 +23,7 @@ class Interval:
     start: Offsets
     end: Offsets
     ingested_from: datetime | None = None
+    without: tuple[tuple[PartitionId, int, int], ...] = ()
 
     @property
     def empty(self) -> bool:
@@ -37,6 +39,8 @@ class Interval:
         bound = ""
         if self.ingested_from is not None and not by_offsets_alone:
             bound = f" and ingested_at >= timestamp '{self.ingested_from:%Y-%m-%d %H:%M:%S.%f} UTC'"
+        for partition, first, end in self.without:
+            bound += f" and not {between({partition: first}, {partition: end})}"
         return self._relation(between(self.start, self.end) + bound)
 
     def upto(self) -> str:

@@ -1,18 +1,23 @@
 """Loads one gold table for one build. Each way may be cut anywhere and repeated: the rows come out the same."""
 
+import logging
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from catalog.offsets import between
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.gold import checks
+from lakehouse.gold.aside import Aside, without
+from lakehouse.gold.aside import find as aside_of
 from lakehouse.gold.builds import Build, TableResult
 from lakehouse.gold.engine import Engine
+from lakehouse.gold.intervals import Interval
 from lakehouse.gold.merge import merge_statement
 from lakehouse.gold.models import Model, gold, quoted
 from lakehouse.gold.render import Renderer
 from lakehouse.gold.repoint import Moved, follow
 
+log = logging.getLogger(__name__)
 # table, column -> comment: put back what a replaced table has lost
 Describe = Callable[[str, Mapping[str, str]], None]
 # Up to so many touched keys are named in the statement.
@@ -46,6 +51,8 @@ class Loader:
         self._known = known
         self._resumed = resumed
         self._doubtful = doubtful
+        self.aside: dict[str, list[Aside]] = {}
+        """By fact, what of its rows was left out."""
 
     def load(self, model: Model, waits: Sequence[str]) -> int:
         """Bring a table to the build's end; gives the rows written.
@@ -80,7 +87,23 @@ class Loader:
                 "rows came of a build that was told to have failed, so that the next could double them;"
                 f" `lakehouse build --full --only {model.table}` makes it anew"
             )
-        select = self._select(model)
+        intervals = self._build.plan[model.table]
+        try:
+            return self._write(model, intervals)
+        except Retry:
+            raise
+        except LakehouseError as error:
+            aside = aside_of(lambda part: self._fails(model, part), intervals)
+            if not aside:
+                raise
+            log.error("%s: %d ranges of offsets are left out: %s", model.table, len(aside), error)
+            rows = self._write(model, without(intervals, aside))
+            self.aside[model.table] = aside
+            return rows
+
+    def _write(self, model: Model, intervals: Mapping[str, Interval]) -> int:
+        """Write the rows of some intervals; if they came, whatever the answer was, it is right."""
+        select = self._select(model, intervals)
         insert = f"insert into {gold(model.table)} ({model.column_list})\n{select}"
         try:
             return self._engine.count(model.replacement(select) if self._build.full else insert)
@@ -95,6 +118,17 @@ class Loader:
             if present:
                 return present
             raise
+
+    def _fails(self, model: Model, intervals: Mapping[str, Interval]) -> str | None:
+        """Why the columns of some rows can't be worked out; None if they can."""
+        columns = ", ".join(f"checksum({c.name})" for c in model.columns)
+        try:
+            self._engine.run(f"select {columns} from (\n{self._select(model, intervals)}\n)")
+        except Retry:
+            raise
+        except LakehouseError as error:
+            return str(error)
+        return None
 
     def _loaded(self, model: Model, build_id: int) -> int:
         return self._engine.count(f"select count(*) from {gold(model.table)} where build_id = {build_id}")
@@ -125,8 +159,9 @@ class Loader:
         select = self._select(model, touched=lambda column: touched)
         return self._engine.count(merge_statement(model, select, touched))
 
-    def _select(self, model: Model, **more: Any) -> str:
-        return self._renderer.render(model, model.sql, self._build.plan[model.table], self._build.build_id, **more)
+    def _select(self, model: Model, intervals: Mapping[str, Interval] | None = None, **more: Any) -> str:
+        chosen = self._build.plan[model.table] if intervals is None else intervals
+        return self._renderer.render(model, model.sql, chosen, self._build.build_id, **more)
 
     def repoint(self, model: Model, moved: Mapping[str, Moved], result: TableResult) -> None:
         """Let the rows of a fact follow what moved in its dimensions."""
