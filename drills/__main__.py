@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from drills import servers, storage, tables, topics, workers
+from drills import hostile, servers, storage, tables, topics, workers
 from drills.field import Field, Outcome, own_stack
 
 DRILLS: dict[str, Callable[[Field, random.Random, bool, Outcome], None]] = {
@@ -27,6 +27,7 @@ DRILLS: dict[str, Callable[[Field, random.Random, bool, Outcome], None]] = {
     "engines": servers.engines,
     "maintenance": tables.maintenance,
     "poison": topics.poison,
+    "hostile": hostile.hostile,
     "topics": topics.topics,
     "disk": servers.disk,
 }

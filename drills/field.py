@@ -51,12 +51,19 @@ class Outcome:
         events: published while it went on.
         healed_s: seconds from its last fault until everything was accounted for.
         notes: measured figures, in words.
+        rejected: by source and reason, what a drill itself sent beside the load, all to be rejected.
     """
 
     did: dict[str, int] = field(default_factory=dict)
     events: int = 0
     healed_s: float = 0.0
     notes: list[str] = field(default_factory=list)
+    rejected: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def expect_rejected(self, source: str, reason: str) -> None:
+        """Note an event that was sent beside the load, and must be rejected for a reason."""
+        reasons = self.rejected.setdefault(source, {})
+        reasons[reason] = reasons.get(reason, 0) + 1
 
     def count(self, what: str, times: int = 1) -> None:
         """Note a fault."""
@@ -233,6 +240,12 @@ class Field:
         expected = json.loads(said)["expected"]
         after = self.account(settle_s)["sources"]
         outcome.healed_s = time.monotonic() - began
+        for source, reasons in outcome.rejected.items():
+            counts = expected[source]
+            for reason, number in reasons.items():
+                counts["reasons"][reason] = counts["reasons"].get(reason, 0) + number
+                counts["rejected"] += number
+                counts["produced"] += number
         for source, counts in expected.items():
             if wrong := differences(counts, before[source], after[source]):
                 raise DrillFailed(f"{source}: {'; '.join(wrong)}")

@@ -52,7 +52,7 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
     A server whose setting names another machine (say LAKEHOUSE_TRINO_URL) is used, not started.
     LAKEHOUSE_DATA_DIR (default .lakehouse) is the folder of data, logs and stack.env: one stack a folder.
     """
-    from lakehouse.stack import launch
+    from lakehouse.stack import landlock, launch
     from streams.contract import contracts
 
     if workers is not None:
@@ -78,6 +78,8 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
         return
     where = "" if servers_only else f"; the dashboard is at {settings().dashboard_url} (`lakehouse dashboard --open`)"
     click.echo(f"the stack is up; data and logs are in {site.folder}{where}")
+    if any(server.name == "clickhouse" and not server.external for server in servers) and not landlock.abi():
+        click.echo(f"warning: {landlock.UNCONFINED}", err=True)
 
 
 @click.command()

@@ -18,6 +18,10 @@ _VERSION, _BENEATH, _PORT = 1, 1, 2
 _PR_SET_NO_NEW_PRIVS = 38
 # Numbers of system calls are Linux' own; elsewhere they would mean something else.
 _LINUX = sys.platform.startswith("linux")
+UNCONFINED = (
+    "ClickHouse is not confined, since this kernel has no Landlock (Linux 5.13 or later, and switched on): whoever has one of"
+    " its passwords can read what this user can, by file() (docs/security.md)"
+)
 
 
 class Right(IntFlag):

@@ -6,6 +6,9 @@ from typing import Any
 
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
+from lakehouse.stack import landlock
+from lakehouse.stack.landlock import UNCONFINED
+from lakehouse.stack.server import is_local
 from lakehouse.stack.state import FAILED, UP, ServerState, StackState
 
 
@@ -36,8 +39,13 @@ def stack_status() -> dict[str, Any]:
         "uptime_s": round(time.time() - now.since),
         "servers": servers,
         "layers": _told("layers") if phase in ("up", "degraded") else [],
-        "problems": _told("problems") if phase in ("up", "degraded") else [],
+        "problems": [*_cautions(), *_told("problems")] if phase in ("up", "degraded") else [],
     }
+
+
+def _cautions() -> list[str]:
+    """What this machine can't do for the safety of a stack."""
+    return [UNCONFINED] if is_local(settings().clickhouse_url) and not landlock.abi() else []
 
 
 def _server(one: ServerState) -> dict[str, Any]:

@@ -32,6 +32,12 @@ def test_workers_killed_and_suspended_and_storage_that_fails_lose_and_double_not
     assert outcome.did["commit applied, no answer"] >= 1
 
 
+def test_hostile_messages_and_a_poisoned_redis_stop_nothing(field: Field) -> None:
+    outcome = carry_out(field, ["hostile"], random.randrange(10**6), short=True)
+    assert outcome.did["bombs"] == 24
+    assert sum(count for what, count in outcome.did.items() if what.startswith("Redis")) > 5
+
+
 def test_a_topic_made_again_is_read_and_retention_that_overtakes_is_reported(field: Field) -> None:
     outcome = carry_out(field, ["topics"], random.randrange(10**6), short=True)
     assert outcome.did == {"topic made again": 1, "partition overtaken by retention": 1}

@@ -75,10 +75,8 @@ class Refusing(FakeTrino):
     where = "kafka_partition = 0 and kafka_offset >= {} and kafka_offset < {}"
 
     def _look(self, sql: str) -> None:
-        if (
-            "silver.calls" not in sql
-            or ("checksum(" not in sql
-            and not sql.startswith("insert into iceberg.gold.fact_calls"))
+        if "silver.calls" not in sql or (
+            "checksum(" not in sql and not sql.startswith("insert into iceberg.gold.fact_calls")
         ):
             return
         left_out = f"and not ((kafka_topic_id = 'topic' and {self.where.format(42, 43)}))" in sql
