@@ -1,0 +1,165 @@
+"""How servers are reached, and by whom: one place, in the words of each client."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from pydantic import SecretStr
+
+from lakehouse import kafka_access, redis_access
+from lakehouse.cli.settings import settings_command
+from lakehouse.settings import Settings, origins, settings
+from lakehouse.stack import clickhouse, kafka_users, redis, seaweed
+from lakehouse.stack.catalogs import passwords
+from lakehouse.stack.certificates import INTERNAL_NAME, certificates, ensure
+
+SCRAM: dict[str, Any] = {
+    "kafka_bootstrap": "a:1,b:2", "kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "me",
+    "kafka_sasl_password": SecretStr('p"w\\'), "kafka_ssl_ca": Path("/ca.pem"),
+}  # fmt: skip
+
+
+def test_every_client_is_told_the_same_in_its_own_words() -> None:
+    now = Settings(**SCRAM)
+    assert kafka_access.librdkafka(now) == {
+        "bootstrap.servers": "a:1,b:2", "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
+        "sasl.username": "me", "sasl.password": 'p"w\\', "ssl.ca.location": "/ca.pem", "log_level": 0,
+    }  # fmt: skip
+    java = kafka_access.java(now)
+    assert java["sasl.jaas.config"].endswith('scram.ScramLoginModule required username="me" password="p\\"w\\\\";')
+    assert (java["ssl.truststore.type"], java["ssl.truststore.location"]) == ("PEM", "/ca.pem")
+    assert kafka_access.properties({"a": "x\\y\nz"}) == "a=x\\\\y\\nz\n"
+    plain = Settings(kafka_bootstrap="a:1")
+    assert kafka_access.aiokafka(plain) == {"bootstrap_servers": ["a:1"], "security_protocol": "PLAINTEXT"}
+    assert kafka_access.java(plain) == {"security.protocol": "PLAINTEXT"}
+
+
+def test_aiokafka_is_given_certificates_and_passwords(tmp_path: Path) -> None:
+    found = ensure(tmp_path)
+    more = {"kafka_ssl_ca": found.authority, "kafka_ssl_cert": found.internal, "kafka_ssl_key": found.internal_key}
+    told = kafka_access.aiokafka(Settings(**{**SCRAM, **more}))
+    assert (told["sasl_plain_username"], told["sasl_mechanism"]) == ("me", "SCRAM-SHA-512")
+    assert [one["subject"][0][0][1] for one in told["ssl_context"].get_ca_certs()] == ["Lakehouse stack authority"]
+    java = kafka_access.java(Settings(**{**SCRAM, **more}))
+    assert java["ssl.keystore.key"].startswith("-----BEGIN PRIVATE KEY-----")
+
+
+@pytest.mark.parametrize(
+    ("url", "password", "wanted"),
+    [
+        ("redis://h:1/0", "", ("", "")),
+        ("redis://h:1/0", "pw", ("lakehouse", "pw")),
+        ("redis://:p%40@h:1/0", "other", ("", "p@")),
+        ("redis://me:p@h:1/0", "", ("me", "p")),
+    ],
+)
+def test_a_password_of_redis_stands_in_the_url_or_beside_it(url: str, password: str, wanted: tuple[str, str]) -> None:
+    assert redis_access.credentials(Settings(redis_url=url, redis_password=SecretStr(password))) == wanted
+
+
+def test_a_reader_holds_no_secret_of_the_owner_and_keeps_his_name_where_there_is_no_reader() -> None:
+    own = Settings(
+        redis_url="redis://me:secret-1@h:1/0", redis_reader_password=SecretStr("r"), s3_access_key="k",
+        s3_secret_key=SecretStr("secret-2"), s3_reader_access_key="rk", s3_reader_secret_key=SecretStr("rs"),
+        clickhouse_password=SecretStr("mine"), kafka_producer_password=SecretStr("secret-3"),
+    )  # fmt: skip
+    held = own.as_reader()
+    assert (held.redis_url, held.redis_username, held.s3_access_key) == ("redis://h:1/0", "reader", "rk")
+    assert held.clickhouse_password == own.clickhouse_password  # ClickHouse has no reader here
+    shown = [getattr(v, "get_secret_value", lambda v=v: v)() for v in (getattr(held, n) for n in Settings.model_fields)]
+    assert not [text for text in map(str, shown) if "secret-" in text]
+
+
+def test_settings_come_from_files_of_secrets_like_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "LAKEHOUSE_S3_SECRET_KEY").write_text("of a file\n")
+    (tmp_path / "lakehouse_trino_password").write_text("of another")
+    (tmp_path / "LAKEHOUSE_TOPICS").write_text('{"calls": "C"}')
+    (tmp_path / "LAKEHOUSE_TRINO_USER").write_text("of a file")
+    monkeypatch.setenv("LAKEHOUSE_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("LAKEHOUSE_TRINO_USER", "of the environment")
+    now = Settings()
+    assert now.s3_secret_key.get_secret_value() == "of a file"
+    assert now.trino_password.get_secret_value() == "of another"
+    assert (now.topics, now.trino_user) == ({"calls": "C"}, "of the environment")
+    assert (origins()["s3_secret_key"], origins()["trino_user"]) == ("secrets", "environment")
+
+
+def test_settings_are_shown_without_a_password_that_stands_in_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_REDIS_URL", "redis://me:hidden@h:1/0")
+    monkeypatch.setenv("LAKEHOUSE_TRINO_PASSWORD", "hidden")
+    settings.cache_clear()
+    try:
+        shown = CliRunner().invoke(settings_command, ["--json"]).output
+        assert "hidden" not in shown
+        assert json.loads(shown)["redis_url"]["value"] == "redis://me:***@h:1/0"
+        assert "hidden" in CliRunner().invoke(settings_command, ["--json", "--show-secrets"]).output
+    finally:
+        settings.cache_clear()
+
+
+def test_the_authority_is_made_once_and_its_certificates_anew_before_they_end(tmp_path: Path) -> None:
+    found = ensure(tmp_path)
+    before = {file: file.read_bytes() for file in (tmp_path / "tls").iterdir()}
+    assert {file.stat().st_mode & 0o077 for file in before} == {0}
+    assert stat.S_IMODE((tmp_path / "tls").stat().st_mode) == 0o700
+    assert ensure(tmp_path) == found == certificates(tmp_path)
+    assert {file: file.read_bytes() for file in before} == before
+    authority = x509.load_pem_x509_certificate(found.authority.read_bytes())
+    for file, name, opens in ((found.server, "lakehouse-server", False), (found.internal, INTERNAL_NAME, True)):
+        one = x509.load_pem_x509_certificate(file.read_bytes())
+        one.verify_directly_issued_by(authority)
+        assert one.subject.rfc4514_string() == f"CN={name}"
+        usages = one.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        assert (x509.ObjectIdentifier("1.3.6.1.5.5.7.3.2") in usages) is opens  # opens others' doors
+    found.internal.unlink()
+    ensure(tmp_path)
+    assert found.authority.read_bytes() == before[found.authority]
+    assert found.internal.exists()
+    assert isinstance(authority.public_key(), ec.EllipticCurvePublicKey)
+
+
+def test_files_of_servers_hold_no_password_as_it_is() -> None:
+    now = Settings(
+        **{name: SecretStr(f"pw-{name}") for name in Settings.model_fields if name.endswith(("password", "secret_key"))}
+    )  # fmt: skip
+    for text in (redis.access(now), passwords(now)):
+        assert "pw-" not in text
+    assert "user default off" in redis.access(now)
+    assert kafka_users.users(now).keys() == {"lakehouse", "producer", "reader"}
+
+
+def test_seaweedfs_wants_a_certificate_at_each_of_its_ports(tmp_path: Path) -> None:
+    text = seaweed.security(ensure(tmp_path))
+    for part in ("grpc.master", "grpc.volume", "grpc.filer", "grpc.s3", "grpc.admin"):
+        assert f"[{part}]\ncert = " in text
+    for part in ("https.master", "https.volume", "https.filer", "https.admin"):
+        section = text.partition(f"[{part}]")[2].partition("\n[")[0]
+        assert "ca = " in section, part
+    assert '[cors.allowed_origins]\nvalues = ""' in text
+    assert text.count("key = ") > 10
+
+
+def test_clickhouses_pattern_of_a_name_in_base64_takes_that_name_alone() -> None:
+    import base64
+    import re
+
+    for name in ("a", "ab", "abc", "lakehouse", "reader", "federation"):
+        pattern = re.compile(clickhouse._basic(name) + ".*")
+        for password in ("", "x", "ÿ", "long" * 20):
+            assert pattern.fullmatch(base64.b64encode(f"{name}:{password}".encode()).decode())
+        for other in (f"{name}x", name[:-1], "default", name.upper()):
+            assert not pattern.fullmatch(base64.b64encode(f"{other}:pw".encode()).decode()), (name, other)
+
+
+def test_the_file_of_handlers_is_what_the_code_writes() -> None:
+    from lakehouse.paths import data_folder
+
+    text = (data_folder("clickhouse") / "etc" / "config.xml").read_text()
+    assert clickhouse.with_handlers(text, ["lakehouse", "reader", "federation"]) == text
