@@ -19,6 +19,7 @@ import orjson
 from bench import report
 from bench.browser import chromium, wait_until
 from lakehouse.copies.server import Server
+from lakehouse.dashboard import door
 from lakehouse.dashboard.model import Dimension, Measure, Model, Panel, model
 from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.query import Query, Statement, in_money, is_of_join, outer, panel_query
@@ -144,6 +145,7 @@ def opened(rounds: int) -> float | None:
 
         def once() -> None:
             context = browser.new_context()
+            context.request.get(door.link(settings()))  # the browser's cookie
             page = context.new_page()
             page.goto(f"{settings().dashboard_url}/?page=overview&range=7d")
             wait_until(page)

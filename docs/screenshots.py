@@ -6,6 +6,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from bench.browser import chromium, wait_until
+from lakehouse.dashboard import door
 from lakehouse.dashboard.model import model
 from lakehouse.settings import settings
 
@@ -22,6 +23,7 @@ def take(browser: Browser, site: str) -> list[Path]:
     made = []
     for look, options in LOOKS.items():
         context = browser.new_context(**options)  # type: ignore[arg-type]
+        context.request.get(door.link(settings()))  # the browser's cookie
         page = context.new_page()
         page.goto(f"{site}/?page=subscribers&range=7d")
         known = page.evaluate("fetch('api/rows/calls?range=7d').then((answer) => answer.json())")

@@ -12,6 +12,8 @@ from playwright.sync_api import Browser
 from viewing import HOSTILE, SARA, Viewer
 
 from bench.browser import chromium
+from lakehouse.dashboard import door
+from lakehouse.settings import settings
 
 _SUBSCRIBER = {
     "phone_number": SARA, "user_id": "U-SARA", "name": "سارة محمود", "city": HOSTILE, "plan_type": "Postpaid",
@@ -39,11 +41,13 @@ def site(stack: dict[str, str]) -> str:
 @pytest.fixture(scope="session")
 def get(site: str) -> Get:
     """Ask the dashboard's server; gives what it answers, or the error it tells."""
+    token = settings().dashboard_token.get_secret_value()
 
     def ask(path: str, *pairs: tuple[str, Any], raw: bool = False) -> Any:
         address = f"{site}/{quote(path)}?{urlencode(pairs)}"
         try:
-            with urllib.request.urlopen(address, timeout=60) as answer:
+            asked = urllib.request.Request(address, headers={"Authorization": f"Bearer {token}"})
+            with urllib.request.urlopen(asked, timeout=60) as answer:
                 said = answer.read()
         except urllib.error.HTTPError as refused:
             return {"status": refused.code, **json.load(refused)}
@@ -65,6 +69,7 @@ def browser() -> Iterator[Browser]:
 def viewer(browser: Browser, site: str, events: None) -> Iterator[Viewer]:
     """A viewer; what it should not have met fails the test in the end."""
     context = browser.new_context(viewport={"width": 1500, "height": 950}, locale="en-GB", accept_downloads=True)
+    context.request.get(door.link(settings()))  # as `lakehouse dashboard --open` does: the browser is given its cookie
     viewer = Viewer(context.new_page(), site)
     viewer.page.set_default_timeout(90_000)
     viewer.page.on("pageerror", lambda error: viewer.errors.append(error.stack or str(error)))

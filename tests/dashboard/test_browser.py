@@ -20,6 +20,7 @@ from viewing import HOSTILE, SARA, Viewer
 
 from bench.browser import wait_until
 from lakehouse.dashboard.model import model
+from lakehouse.settings import settings
 
 pytestmark = pytest.mark.stack
 PAGES = list(model().pages)
@@ -376,6 +377,7 @@ def _wait(until: Callable[[], object]) -> None:
 
 def test_a_stopped_clickhouse_is_said_and_the_page_recovers(viewer: Viewer, way_and_site: tuple[Way, str]) -> None:
     way, viewer.site = way_and_site
+    viewer.page.context.request.get(f"{viewer.site}/?token={settings().dashboard_token.get_secret_value()}")
     viewer.open(f"?page=calls&{RANGE}")
     figure = viewer.value("calls")
     way.cut()
