@@ -34,7 +34,7 @@ _LOOK_AGAIN_S = 0.1
 _ASSIGN_S = 60.0
 # A partition whose end moves and whose position does not for this long is stuck; a new process is not (faust #175).
 _STUCK_S = 90.0
-_WATCH_S = 5.0
+_WATCH_S, _LOST_S = 5.0, 20.0
 # So often a worker looks whether its tables still stand where it left them.
 _COMPARE_S = 30.0
 # What follows its last commits, leaving the group and closing connections, was seen to take 0.1 to 2 s.
@@ -65,6 +65,7 @@ class Assignments:
         self._compared_s = time.monotonic()
         self._asked: asyncio.Future[str] | None = None
         self._on_their_way = 0  # bytes; what a rebalance drops on its way is forgotten with the next assignment
+        self._added_s = time.monotonic()
         self.consumer: Any = None
 
     # -- start ---------------------------------------------------------------------------------------------------------
@@ -178,6 +179,7 @@ class Assignments:
             await self._room.wait_for(lambda: self._held_bytes() < self._settings.buffer_bytes)
         self._gathering.add(TP(batch.topic, batch.partition.partition), batch)
         self._on_their_way = max(0, self._on_their_way - batch.nbytes)
+        self._added_s = time.monotonic()
 
     @property
     def has_room(self) -> bool:
@@ -320,6 +322,8 @@ class Assignments:
         """End a process whose positions stand still while events wait: Faust consumers can die slowly."""
         while True:
             await asyncio.sleep(_WATCH_S)
+            if time.monotonic() - self._added_s > _LOST_S:
+                self._on_their_way = 0  # Faust dropped it: nothing is so long on its way
             await self._in_group()
             await self._same_topics()
             await self._same_tables()

@@ -107,7 +107,6 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             if not len(batch["offsets"]) or batch["offsets"][0] > batch["first"]:
                 at = driver.ensure_aiokafka_TP(tp)
                 batch["log_start"] = (await consumer.beginning_offsets([at]))[at]
-            app.assignments.fetched(size_of(batch))
         return made
 
     def _followed(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP, piece: dict[str, Any]) -> dict[str, Any] | None:
@@ -235,6 +234,7 @@ class BatchConsumer(driver.Consumer):
             if partition is None:
                 continue
             batch = RawBatch(topic=tp.topic, partition=partition, **made)
+            self.app.assignments.fetched(batch.nbytes)
             yield TP(tp.topic, tp.partition), _message(tp, batch, generation)
 
     async def _seek(self, partition: TP, offset: int) -> None:

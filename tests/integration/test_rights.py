@@ -1,4 +1,4 @@
-"""Who is let in does what is his to do, and nothing else: workers, producers and readers of Redis, Kafka, S3 and the catalog."""
+"""Who is let in does what is his to do, and nothing else: workers, producers and readers of each server."""
 
 from typing import Any
 
