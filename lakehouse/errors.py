@@ -16,6 +16,10 @@ class Retry(LakehouseError):
     """A server did not answer or refused for now. Nothing was changed; the same call may succeed later."""
 
 
+class Refused(LakehouseError):
+    """A server refused a statement for what stands in it or in the rows that it reads; the same call is refused again."""
+
+
 class Fenced(LakehouseError):
     """Another worker owns these partitions now. Nothing of this batch was written; drop it."""
 

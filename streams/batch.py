@@ -11,6 +11,7 @@ import pyarrow as pa
 from catalog.offsets import PartitionId
 
 Headers = Sequence[tuple[str, bytes]]
+_ROW_BYTES = 600
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class RawBatch:
     def nbytes(self) -> int:
         """Bytes of keys, values and headers."""
         return int(self.values.nbytes + self.keys.nbytes + (self.headers.nbytes if self.headers is not None else 0))
+
+    @property
+    def cost(self) -> int:
+        """Bytes that it and its rows take in memory, about: a row of silver is 400 to 600 bytes, however short its message."""
+        return self.nbytes + _ROW_BYTES * len(self)
 
     @property
     def next(self) -> int:
@@ -105,8 +111,8 @@ class RawBatch:
 def take_joinable(pending: deque[RawBatch], limit_bytes: int) -> list[RawBatch]:
     """Take the first batch, with those that follow on it and may be one with it."""
     taken = [pending.popleft()]
-    nbytes = taken[0].nbytes
-    while pending and taken[-1].followed_by(pending[0]) and nbytes + pending[0].nbytes <= limit_bytes:
+    cost = taken[0].cost
+    while pending and taken[-1].followed_by(pending[0]) and cost + pending[0].cost <= limit_bytes:
         taken.append(pending.popleft())
-        nbytes += taken[-1].nbytes
+        cost += taken[-1].cost
     return taken

@@ -97,7 +97,7 @@ class PartitionState:
         window: what was accepted up to `silver.next`; None until it is read back.
         known: the window when the rows up to `silver.next` were made.
         nbytes, bronze_nbytes: of the messages whose rows are held.
-        rows_nbytes: of the silver rows that are held.
+        rows_nbytes, bronze_cost: what the rows that are held take.
         lock: held for moments: rows are made outside of it.
     """
 
@@ -108,6 +108,7 @@ class PartitionState:
     nbytes: int = 0
     rows_nbytes: int = 0
     bronze_nbytes: int = 0
+    bronze_cost: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property

@@ -100,7 +100,7 @@ class Line:
     @property
     def held_bytes(self) -> int:
         """Bytes that are held for both tables: silver's rows are other bytes than the messages, which bronze has."""
-        return sum(p.rows_nbytes + p.bronze_nbytes for p in list(self._partitions.values()))
+        return sum(p.rows_nbytes + p.bronze_cost for p in list(self._partitions.values()))
 
     @property
     def bronze_waits(self) -> bool:
@@ -175,6 +175,7 @@ class Line:
             if kept is not None and state.bronze is not None:
                 state.bronze.extend(kept, bronze.rows(kept) if len(kept) else None)
                 state.bronze_nbytes += kept.nbytes
+                state.bronze_cost += kept.cost
         return True
 
     def wanted(self, partition: PartitionId) -> int | None:
@@ -267,7 +268,7 @@ class Line:
                     if holding is state.silver:
                         state.nbytes = state.rows_nbytes = 0
                     else:
-                        state.bronze_nbytes = 0
+                        state.bronze_nbytes = state.bronze_cost = 0
         if not taken:
             return Flushed({})
         try:

@@ -9,6 +9,7 @@ read: a record that is none is told, removed and left out, and where the log its
 import json
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -21,6 +22,9 @@ from streams.contract import Contract, Field
 _CHANGES = 5_000  # records fetched at once: about a megabyte
 # The bounds of a contract's texts allow a record to be larger than any that was seen (500 bytes); this is many times that.
 _RECORD_BYTES = 256 * 1024
+_DATE_BYTES = 40
+# Silver is read whole to fill Redis: at most so often, whatever is found in Redis.
+_REBUILT_EVERY_S = 60.0
 log = logging.getLogger(__name__)
 Rebuild = Callable[[Contract], pl.DataFrame]
 
@@ -33,6 +37,7 @@ class References:
         self._server = server
         self._records: dict[str, dict[str, dict[str, Any]]] = {name: {} for name in self._contracts}
         self._owed: set[str] = set()
+        self._rebuilt_s: dict[str, float] = {}
         self._rebuild: Rebuild | None = None
         self._seen: dict[str, float] = dict.fromkeys(self._contracts, 0.0)
         self.frames: dict[str, pl.DataFrame] = no_records(contracts)
@@ -69,7 +74,8 @@ class References:
         any_changed = False
         for source in self._contracts:
             try:
-                if source in self._owed:
+                if source in self._owed and time.monotonic() >= self._rebuilt_s.get(source, 0.0):
+                    self._rebuilt_s[source] = time.monotonic() + _REBUILT_EVERY_S
                     self._rebuild_from_silver(source)
                 changed = self._take_in(source)
             except redis.ResponseError as error:
@@ -187,21 +193,21 @@ def _checked(contract: Contract, name: str, value: bytes) -> dict[str, Any]:
     record = {column: read.get(column) for column in record_columns(contract)}
     for f in _attributes(contract):
         found = record[f.column]
-        if found is not None and not _fits(found, f.type):
-            raise ValueError(f"{f.column} is of another type")
+        if found is not None and not _fits(found, f):
+            raise ValueError(f"{f.column} is of another type, or too long")
     if name != reference_keys.record(contract.source, str(record[contract.key.column])):
         raise ValueError("of another key")
     return record
 
 
-def _fits(value: Any, kind: str) -> bool:
-    if kind == "bool":
+def _fits(value: Any, field: Field) -> bool:
+    if field.type == "bool":
         return isinstance(value, bool)
-    if kind == "int":
+    if field.type == "int":
         return type(value) is int and -(2**63) <= value < 2**63
-    if kind == "double":
+    if field.type == "double":
         return type(value) in (int, float) and math.isfinite(value)
-    return isinstance(value, str)
+    return isinstance(value, str) and len(value.encode(errors="replace")) <= (field.max_length or _DATE_BYTES)
 
 
 def no_records(contracts: Mapping[str, Contract]) -> dict[str, pl.DataFrame]:

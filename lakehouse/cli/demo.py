@@ -178,7 +178,7 @@ def _show_freshness(console: Console) -> None:
 def _show_next(console: Console) -> None:
     console.print(
         "\nThe stack stays up. What to try next:\n"
-        f"  [bold]{settings().dashboard_url}[/bold]{' ' * (44 - len(settings().dashboard_url))}the dashboard, in a browser\n"
+        "  [bold]lakehouse dashboard --open[/bold]                  the dashboard, in a browser (--link prints its address)\n"
         "  [bold]lakehouse sql[/bold]                               a console on all tables\n"
         "  [bold]lakehouse schemas[/bold]                           tables, grains, columns\n"
         "  [bold]lakehouse audit[/bold]                             every event at every layer\n"

@@ -32,7 +32,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # A line is some 200 bytes: 64 MB are a month of a page that is looked at all day; one older file is kept beside.
 _LOG_BYTES, _LOGS = 64 * 1024 * 1024, 1
 # An address can be as long as a viewer likes; the log keeps so much of it.
-_ADDRESS = 2_000
+_ADDRESS, _VALUE, _PAIRS = 2_000, 200, 50
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Lakehouse dashboard</title>
 <body style="font: 16px system-ui; max-width: 34em; margin: 4em auto">
 <h1 style="font-size: 1.3em">This dashboard wants to know who is there</h1>
@@ -153,15 +153,15 @@ def _same(shown: str, wanted: str) -> bool:
 
 def _line(request: Request, known: bool, status: int, size: int, seconds: float) -> str:
     """Who from where asked for what, and what became of it."""
-    said = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
+    said = [(name[:_VALUE], value[:_VALUE]) for name, value in request.query_params.multi_items() if name != "token"]
     line: Mapping[str, object] = {
         "at": now().isoformat(timespec="milliseconds"),
         "who": "token" if known else None,
         "from": request.client.host if request.client else None,
         "forwarded_for": request.headers.get("X-Forwarded-For"),
         "method": request.method,
-        "path": request.url.path[:_ADDRESS],
-        "query": urlencode(said, errors="replace")[:_ADDRESS],
+        "path": str(request.scope["path"])[:_ADDRESS],
+        "query": urlencode(said[:_PAIRS], errors="replace"),
         "status": status,
         "bytes": size,
         "ms": round(seconds * 1000, 1),

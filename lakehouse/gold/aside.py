@@ -81,7 +81,7 @@ def standing(builds: Sequence[Build]) -> dict[str, list[Aside]]:
     found: dict[str, list[Aside]] = {}
     for build in builds:
         for table, result in (build.results or {}).items():
-            if build.full and result.error is None:
+            if build.full and table in build.plan and result.error is None:
                 found.pop(table, None)
             if result.aside:
                 found.setdefault(table, []).extend(Aside(**one) for one in result.aside)

@@ -9,7 +9,7 @@ from requests.exceptions import RequestException
 from trino.exceptions import Error, TrinoConnectionError, TrinoQueryError
 
 from lakehouse import trino_access
-from lakehouse.errors import LakehouseError, Retry
+from lakehouse.errors import LakehouseError, Refused, Retry
 from lakehouse.settings import Settings
 
 _SOURCE = "lakehouse-gold"
@@ -18,6 +18,8 @@ _LEFTOVER_LIMIT_S = 60.0
 _COMMIT_LIMIT_S = 3.0
 # Trino's own word for a fault that passes by itself. Other faults concern one statement and must not hold up the others.
 _PASSING = frozenset({"INSUFFICIENT_RESOURCES"})
+# ... and for one that lies in the statement, or in the values that it works out.
+_USERS = "USER_ERROR"
 
 
 class Engine:
@@ -54,7 +56,8 @@ class Engine:
             return [c.name for c in cursor.description or ()], rows
         except TrinoQueryError as error:
             said = f"Trino: {error.message} ({error.error_name})"
-            raise (Retry if error.error_type in _PASSING else LakehouseError)(said) from error
+            kind = Refused if error.error_type == _USERS else LakehouseError
+            raise (Retry if error.error_type in _PASSING else kind)(said) from error
         except (TrinoConnectionError, RequestException, Error, OSError) as error:
             raise Retry(
                 f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?"

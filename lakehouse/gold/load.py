@@ -5,7 +5,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from catalog.offsets import between
-from lakehouse.errors import LakehouseError, Retry
+from lakehouse.errors import LakehouseError, Refused, Retry
 from lakehouse.gold import checks
 from lakehouse.gold.aside import Aside, without
 from lakehouse.gold.aside import find as aside_of
@@ -20,6 +20,8 @@ from lakehouse.gold.repoint import Moved, follow
 log = logging.getLogger(__name__)
 # table, column -> comment: put back what a replaced table has lost
 Describe = Callable[[str, Mapping[str, str]], None]
+# Trino's word for a refusal may hold a value of a row, of any length.
+_REASON = 300
 # Up to so many touched keys are named in the statement.
 _NAMED = 2000
 
@@ -79,6 +81,10 @@ class Loader:
             return 0
         present = self._loaded(model, self._build.build_id) if self._resumed else 0
         if present:
+            # an earlier try may have left rows out, and died before it said so
+            if self._engine.count(f"select count(*) from (\n{self._select(model)}\n)") != present:
+                intervals = self._build.plan[model.table]
+                self.aside[model.table] = aside_of(lambda part: self._fails(model, part), intervals)
             return present
         if waits:
             raise LakehouseError(f"waits for {', '.join(waits)}, which could not be loaded")
@@ -90,9 +96,7 @@ class Loader:
         intervals = self._build.plan[model.table]
         try:
             return self._write(model, intervals)
-        except Retry:
-            raise
-        except LakehouseError as error:
+        except Refused as error:
             aside = aside_of(lambda part: self._fails(model, part), intervals)
             if not aside:
                 raise
@@ -126,8 +130,10 @@ class Loader:
             self._engine.run(f"select {columns} from (\n{self._select(model, intervals)}\n)")
         except Retry:
             raise
-        except LakehouseError as error:
-            return str(error)
+        except Refused as error:
+            return str(error)[:_REASON]
+        except LakehouseError as error:  # no row's fault: S3 that is away, a server that fails
+            raise Retry(f"{model.table}: which rows it can't take is not known ({error})") from error
         return None
 
     def _loaded(self, model: Model, build_id: int) -> int:

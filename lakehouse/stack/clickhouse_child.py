@@ -67,16 +67,27 @@ def _paths(data: Path) -> Iterator[tuple[Path, Right]]:
         yield one, READ | CHANGE
     for file in ("config.xml", "users.xml"):
         yield Path(file).absolute(), Right.READ_FILE
-    for folder in (sys.prefix, sys.base_prefix, *_MACHINE):
-        yield Path(folder), READ
+    for folder in readable():
+        yield folder, READ
     for device in _DEVICES:
         yield Path(device), Right.READ_FILE | Right.WRITE_FILE
+
+
+def readable() -> list[Path]:
+    """Folders of the library and of the machine: not all of Python's prefix, in which a project and its secrets may lie."""
+    own = [Path(prefix) / name for prefix in (sys.prefix, sys.base_prefix) for name in ("lib", "lib64")]
+    return [*own, *map(Path, _MACHINE)]
 
 
 def main() -> None:
     """Serve until killed; a failure to start is printed without ClickHouse's thirty lines of stack."""
     data, listens, *connects = sys.argv[1:]
     os.umask(0o077)
+    stack = Path(data).resolve().parents[1]
+    if within := next((folder for folder in readable() if stack.is_relative_to(folder.resolve())), None):
+        sys.exit(
+            f"the stack's folder {stack} lies in {within}, which ClickHouse may read: set LAKEHOUSE_DATA_DIR to another"
+        )
     os.environ["TMPDIR"] = str(Path(data) / _SCRATCH)
     if not landlock.confine(allowed(Path(data), int(listens), [int(port) for port in connects])):
         print(landlock.UNCONFINED, flush=True)

@@ -29,6 +29,8 @@ offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
+# Readers wait for the end of a transaction that is left open, however long its producer says it may take.
+transaction.max.timeout.ms=60000
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 # A lone worker should not wait three seconds for company.

@@ -57,7 +57,6 @@ def rules(settings: Settings, topics: Sequence[str]) -> list[AclBinding]:
         found += [
             _allow(PRODUCER, ResourceType.TOPIC, topic, one) for one in (AclOperation.WRITE, AclOperation.DESCRIBE)
         ]
-    found.append(_allow(PRODUCER, ResourceType.TRANSACTIONAL_ID, "*", AclOperation.ALL))
     reads = AclOperation.READ, AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS
     found += [_allow(reader, ResourceType.TOPIC, topic, one) for topic in topics for one in reads]
     found.append(_allow(reader, ResourceType.GROUP, "*", AclOperation.DESCRIBE))

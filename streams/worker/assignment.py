@@ -178,7 +178,7 @@ class Assignments:
         async with self._room:
             await self._room.wait_for(lambda: self._held_bytes() < self._settings.buffer_bytes)
         self._gathering.add(TP(batch.topic, batch.partition.partition), batch)
-        self._on_their_way = max(0, self._on_their_way - batch.nbytes)
+        self._on_their_way = max(0, self._on_their_way - batch.cost)
         self._added_s = time.monotonic()
 
     @property
@@ -312,9 +312,9 @@ class Assignments:
             try:
                 await loop.run_in_executor(self._commits, self._references.refresh)
                 answered = True
-            except redis.RedisError as error:
+            except (redis.RedisError, LakehouseError) as error:
                 if answered:
-                    log.warning("Redis does not answer (%s): enrichment stands still, nothing is lost", error)
+                    log.warning("reference records can't be read (%s): enrichment stands still, nothing is lost", error)
                 answered = False
             await asyncio.sleep(1.0)
 

@@ -20,13 +20,15 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 
 from streams.bronze import encode_headers
-from streams.worker.record_batches import BoundedRecords
+from streams.worker.record_batches import CUT, BoundedRecords
 
 log = logging.getLogger(__name__)
 # A piece of one partition: enough that its queries are worth it, little enough that a hundred partitions have their turn.
 _PIECE_BYTES = 4 * 1024 * 1024
-# What a Python object and its place in a list cost for each message while a piece is read.
-_MESSAGE_COSTS = 300
+# What Python objects cost while a piece is read: of each message, and of each of its headers.
+_MESSAGE_COSTS, _HEADER_COSTS = 300, 150
+# Nobody's messages have so many headers; of more the first are kept, and how many there were.
+_MOST_HEADERS = 1_000
 # A partition whose batch is damaged is asked for again so often: it may have been damaged on its way.
 _RESTS_S = 10.0
 
@@ -106,7 +108,9 @@ class Pieces:
                 _release(fetcher, tp)
             return None
         state.consumed_to(records.next_fetch_offset)
-        if not more:
+        if more:
+            fetcher._records.move_to_end(tp)  # the others' turn
+        else:
             _release(fetcher, tp)
         return taken
 
@@ -118,14 +122,23 @@ def _release(fetcher: Fetcher, tp: TopicPartition) -> None:
 
 
 def _read(records: Any) -> tuple[dict[str, Any], bool]:
-    """A piece, and whether there may be more of what was fetched."""
+    """A piece, and whether there may be more of what was fetched.
+
+    Raises:
+        CorruptRecordException: nothing can be read of it.
+    """
     taken, size = [], 0
-    for record in records:
-        taken.append(record)
-        size += _MESSAGE_COSTS + max(0, record.serialized_key_size) + max(0, record.serialized_value_size)
-        size += sum(len(name) + len(value or b"") for name, value in record.headers)
-        if size >= _PIECE_BYTES:
-            return columns(taken), True
+    try:
+        for record in records:
+            taken.append(record)
+            size += _MESSAGE_COSTS + max(0, record.serialized_key_size) + max(0, record.serialized_value_size)
+            size += sum(_HEADER_COSTS + len(name) + len(value or b"") for name, value in record.headers)
+            if size >= _PIECE_BYTES:
+                return columns(taken), True
+    except UnicodeDecodeError:
+        # a header's name that is no text, which aiokafka can't read: what follows is fetched again, and made readable first
+        BoundedRecords.be_careful()
+        log.warning("a message has a header whose name is no UTF-8: it is read with signs in its place")
     return columns(taken), False
 
 
@@ -133,7 +146,7 @@ def columns(records: list[Any]) -> dict[str, Any]:
     """The records of one partition as columns (see `RawBatch`)."""
     headers = None
     if any(r.headers for r in records):
-        headers = pa.array([encode_headers(r.headers) for r in records], pa.large_binary())
+        headers = pa.array([encode_headers(_bounded(r.headers)) for r in records], pa.large_binary())
     return {
         "offsets": np.fromiter((r.offset for r in records), np.int64, len(records)),
         "timestamps": np.fromiter((r.timestamp for r in records), np.int64, len(records)) * 1000,
@@ -141,3 +154,10 @@ def columns(records: list[Any]) -> dict[str, Any]:
         "values": pa.array([r.value for r in records], pa.large_binary()),
         "headers": headers,
     }
+
+
+def _bounded(headers: Any) -> Any:
+    """Headers, the first of them if they are too many, with a word."""
+    if len(headers) <= _MOST_HEADERS:
+        return headers
+    return [*headers[:_MOST_HEADERS], (CUT, f"{len(headers)} headers".encode())]

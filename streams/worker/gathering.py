@@ -13,7 +13,7 @@ from faust.types import TP
 from streams.batch import RawBatch, take_joinable
 
 # Some 1,600 calls are worth the queries; what comes while they are made is joined: 40,000 cost a fifth less each than 13,000.
-_ENOUGH_BYTES, _JOINED_BYTES = 1024 * 1024, 24 * 1024 * 1024
+_ENOUGH_BYTES, _JOINED_BYTES = 2 * 1024 * 1024, 48 * 1024 * 1024
 
 
 class Gathering:
@@ -35,13 +35,13 @@ class Gathering:
 
     @property
     def nbytes(self) -> int:
-        """Message bytes that are no rows yet."""
+        """Bytes of messages that are no rows yet, with what their rows will take."""
         return sum(self._nbytes.values())
 
     def add(self, tp: TP, batch: RawBatch) -> None:
         """Take a batch; where there are enough of its partition, they are made rows at once."""
         self._waiting[tp].append(batch)
-        self._nbytes[tp] += batch.nbytes
+        self._nbytes[tp] += batch.cost
         if self._nbytes[tp] >= _ENOUGH_BYTES:
             self._start(tp)
 
@@ -58,7 +58,7 @@ class Gathering:
 
     def drop(self, tp: TP) -> None:
         """Forget what waits of a partition that is somebody else's now."""
-        self._nbytes[tp] -= sum(batch.nbytes for batch in self._waiting.pop(tp, ()))
+        self._nbytes[tp] -= sum(batch.cost for batch in self._waiting.pop(tp, ()))
 
     def _start(self, tp: TP) -> asyncio.Task[None]:
         self._asked[tp] = len(self._waiting[tp])
@@ -74,7 +74,7 @@ class Gathering:
                 try:
                     await self._make(tp, batches)
                 finally:
-                    self._nbytes[tp] -= sum(batch.nbytes for batch in batches)
+                    self._nbytes[tp] -= sum(batch.cost for batch in batches)
                     await self._counted()
         finally:
             del self._making[tp]

@@ -9,6 +9,7 @@ Takes the place of aiokafka's `MemoryRecords`, whose verbs it has. Format: https
 """
 
 import struct
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -20,8 +21,11 @@ from aiokafka.record.memory_records import MemoryRecords
 from backports import zstd
 from lz4.frame import LZ4FrameDecompressor
 
-# Twice what producers put into a batch by default; ten partitions' pieces are below what a worker buffers.
-PIECE_BYTES = 16 * 1024 * 1024
+# Twice what producers put into a batch by default. Each partition may have a piece and what follows it in memory.
+PIECE_BYTES = 2 * 1024 * 1024
+_MESSAGE_BYTES = 16 * 1024 * 1024
+# So long batches are walked record by record after one that aiokafka can't read.
+_CAREFUL_S = 10.0
 _CHUNK_BYTES = 1024 * 1024
 # Of a record that is too long so much is kept: enough to see what it is.
 _KEPT_BYTES = 64 * 1024
@@ -46,7 +50,13 @@ Read = Callable[[int], bytes]
 class BoundedRecords:
     """The batches of one fetched partition; `message_bytes` is set once for the process (see the module)."""
 
-    message_bytes = PIECE_BYTES
+    message_bytes = _MESSAGE_BYTES
+    _careful_until_s = 0.0
+
+    @classmethod
+    def be_careful(cls) -> None:
+        """Walk all batches for a while, and make names of headers readable."""
+        cls._careful_until_s = time.monotonic() + _CAREFUL_S
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -60,7 +70,7 @@ class BoundedRecords:
 
     def has_next(self) -> bool:
         """Whether a whole batch is left; a fetch may end within one."""
-        return self._next is not None or self._whole() is not None or self._advance()
+        return self._next is not None or self._advance() or self._whole() is not None
 
     def next_batch(self) -> Any:
         """The next batch, or piece of one, as aiokafka's reader of batches; its checksum was compared already.
@@ -72,7 +82,6 @@ class BoundedRecords:
             return None
         if self._next is not None:
             piece, self._next = self._next, None
-            self._advance()
             return DefaultRecordBatch(piece)
         batch = self._whole()
         assert batch is not None
@@ -81,10 +90,11 @@ class BoundedRecords:
         reader: Any = MemoryRecords(batch).next_batch() if old else DefaultRecordBatch(batch)
         if not reader.validate_crc():
             raise CorruptRecordException("a batch with a wrong checksum")
-        if old or (not reader.compression_type and len(batch) <= PIECE_BYTES):
+        careful = time.monotonic() < self._careful_until_s
+        short = len(batch) <= min(PIECE_BYTES, self.message_bytes)
+        if old or (not reader.compression_type and short and not careful):
             return reader
-        self._pieces = pieces(batch, self.message_bytes)
-        self._advance()
+        self._pieces = pieces(batch, self.message_bytes, careful)
         return self.next_batch()
 
     def _whole(self) -> bytes | None:
@@ -104,9 +114,11 @@ class BoundedRecords:
         return self._next is not None
 
 
-def pieces(batch: bytes, message_bytes: int) -> Iterator[bytes]:
+def pieces(batch: bytes, message_bytes: int, careful: bool = False) -> Iterator[bytes]:
     """A batch as batches without compression, each of at most PIECE_BYTES and one record.
 
+    Args:
+        careful: look at each record's headers, and make names that are no text readable.
     Raises:
         ValueError, and what decompressors raise: it is no such batch.
     """
@@ -115,15 +127,18 @@ def pieces(batch: bytes, message_bytes: int) -> Iterator[bytes]:
         yield _assembled(header, header[_LAST_DELTA], 0, b"")
         return
     read = _reader(header[_ATTRIBUTES] & _CODEC, batch[_HEADER.size :])
-    head = _take(read, PIECE_BYTES + 1)
-    if len(head) <= PIECE_BYTES:
+    most = min(PIECE_BYTES, message_bytes)
+    head = _take(read, most + 1)
+    if len(head) <= most and not careful:
         yield _assembled(header, header[_LAST_DELTA], header[_COUNT], head)
         return
     walk = _Walk(read, head)
+    del head
     last, count, held = header[_LAST_DELTA], 0, bytearray()
     delta = 0
     for number in range(header[_COUNT]):
         record = walk.record(message_bytes)
+        record = readable(record) if careful else record
         if held and len(held) + len(record) > PIECE_BYTES:
             yield _assembled(header, delta, count, bytes(held))
             held, count = bytearray(), 0
@@ -247,6 +262,26 @@ def cut_record(beginning: bytes, length: int) -> bytes:
     return encode_varint(len(body)) + body
 
 
+def readable(record: bytes) -> bytes:
+    """A record whose headers' names are UTF-8: what is none has signs in its place."""
+    _, begin = _varint(record, 0)
+    at = begin + 1
+    for _ in range(2):
+        _, at = _varint(record, at)
+    for _ in range(2):  # key and value
+        size, at = _varint(record, at)
+        at += max(size, 0)
+    count, end = _varint(record, at)
+    body = bytearray(record[begin:end])
+    for _ in range(count):
+        size, end = _varint(record, end)
+        name, end = record[end : end + size], end + size
+        size, after = _varint(record, end)
+        value, end = record[end : after + max(size, 0)], after + max(size, 0)
+        body += _sized(name.decode(errors="replace").encode()) + value
+    return encode_varint(len(body)) + bytes(body)
+
+
 def _sized(data: bytes | None) -> bytes:
     return encode_varint(-1) if data is None else encode_varint(len(data)) + data
 
@@ -257,40 +292,50 @@ def _reader(codec: int, data: bytes) -> Read:
     if codec == _SNAPPY:
         return _joined(_snappy(data))
     if codec == _LZ4:
-        return _framed(LZ4FrameDecompressor, data)
+        return _framed(LZ4FrameDecompressor, data, b"\x04\x22\x4d\x18")
     if codec == _ZSTD:
-        return _framed(zstd.ZstdDecompressor, data)
+        return _framed(zstd.ZstdDecompressor, data, b"\x28\xb5\x2f\xfd")
     if codec:
         raise ValueError(f"no compression has the number {codec}")
     return _joined(iter([data]))
 
 
 def _gzip(data: bytes) -> Read:
-    stream, left = zlib.decompressobj(31), data
-
-    def read(most: int) -> bytes:
-        nonlocal stream, left
-        while not stream.eof or stream.unused_data:
-            if stream.eof:
-                left, stream = stream.unused_data, zlib.decompressobj(31)
-            found = stream.decompress(left, most)
-            left = stream.unconsumed_tail
-            if found:
-                return found
-            if not left and not stream.eof:
-                raise EOFError("the compressed data end too soon")
-        return b""
-
-    return read
+    return _framed(lambda: _Gzip(), data, b"\x1f\x8b")
 
 
-def _framed(kind: Callable[[], Any], data: bytes) -> Read:
-    """For decompressors that keep what they have not used yet, of one frame."""
+class _Gzip:
+    """zlib's stream in the words of the other two."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(31)
+
+    @property
+    def eof(self) -> bool:
+        return self._stream.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._stream.unused_data
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._stream.unconsumed_tail
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._stream.decompress(self._stream.unconsumed_tail or data, max_length)
+
+
+def _framed(kind: Callable[[], Any], data: bytes, magic: bytes) -> Read:
+    """For decompressors that keep what they have not used yet, of one frame.
+
+    What begins no further frame is passed over, as Java does.
+    """
     stream, left = kind(), data
 
     def read(most: int) -> bytes:
         nonlocal stream, left
-        while not stream.eof or stream.unused_data:
+        while not stream.eof or (stream.unused_data or b"").startswith(magic):
             if stream.eof:
                 left, stream = stream.unused_data, kind()
             found: bytes = stream.decompress(left, max_length=most)
@@ -311,6 +356,9 @@ def _snappy(data: bytes) -> Iterator[bytes]:
         return
     at = len(_XERIAL) + 8
     while at + 4 <= len(data):
+        if data.startswith(_XERIAL, at):  # streams that follow on each other
+            at += len(_XERIAL) + 8
+            continue
         (size,) = struct.unpack_from(">i", data, at)
         at += 4
         if size < 0:

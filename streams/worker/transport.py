@@ -137,15 +137,22 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         tp: Any,
         piece: dict[str, Any] | None,
     ) -> None:
-        """A rebalance is under way, or was until a moment ago: what is not handed over must be fetched again."""
-        back = {one: batch["first"] for one, batch in made.items()}
-        if piece is not None and len(piece["offsets"]):
-            back[TP(tp.topic, tp.partition)] = int(piece["offsets"][0])
-        for one, offset in back.items():
-            if one in self._read_from():
-                self._read_from()[one] = min(offset, self._read_from()[one])
+        """A rebalance is under way, or was until a moment ago: what is not handed over must be fetched again.
+
+        Where somebody sought meanwhile, that counts: going on behind it would pass over what lies between.
+        """
+        for one, batch in made.items():
+            if self._read_from().get(one) == batch["end"]:
+                self._read_from()[one] = batch["first"]
+                self._seek_back(consumer, one)
+        if piece is not None:
+            self._seek_back(consumer, TP(tp.topic, tp.partition))
+
+    def _seek_back(self, consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> None:
+        """Read a partition from where its next batch begins; not, if it is no longer ours to read."""
+        if tp in self._read_from():
             with suppress(IllegalStateError):
-                consumer.seek(driver.ensure_aiokafka_TP(one), offset)
+                consumer.seek(driver.ensure_aiokafka_TP(tp), self._read_from()[tp])
 
     async def _group_error(self) -> str:
         return await group_error(self._ensure_consumer()._coordinator)
@@ -234,7 +241,7 @@ class BatchConsumer(driver.Consumer):
             if partition is None:
                 continue
             batch = RawBatch(topic=tp.topic, partition=partition, **made)
-            self.app.assignments.fetched(batch.nbytes)
+            self.app.assignments.fetched(batch.cost)
             yield TP(tp.topic, tp.partition), _message(tp, batch, generation)
 
     async def _seek(self, partition: TP, offset: int) -> None:

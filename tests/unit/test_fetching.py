@@ -1,6 +1,7 @@
 """Pieces of what aiokafka fetched: a position moves on with what was taken, and only if nobody moved it meanwhile."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -38,7 +39,7 @@ class Held:
         self.assignment = SimpleNamespace(active=True, state_value=lambda tp: self.place)
         records = PartitionRecords(TP, BoundedRecords(data), [], position, None, None, False, 1)
         self.result = FetchResult(TP, assignment=self.assignment, partition_records=records, backoff=0)
-        self._records: dict[Any, Any] = {TP: self.result}
+        self._records: OrderedDict[Any, Any] = OrderedDict({TP: self.result})
         self._wait_consume_future = None
         self._subscriptions = SimpleNamespace(reassignment_in_progress=False, is_assigned=lambda tp: True)
         self._closed = False

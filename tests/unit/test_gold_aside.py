@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog.offsets import PartitionId
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import Refused
 from lakehouse.gold.aside import Aside, find, standing, without
 from lakehouse.gold.build import GoldBuilder
 from lakehouse.gold.builds import Builds
@@ -81,7 +81,7 @@ class Refusing(FakeTrino):
             return
         left_out = f"and not ((kafka_topic_id = 'topic' and {self.where.format(42, 43)}))" in sql
         if not left_out and any(a <= 42 < b for a, b in self._ranges(sql)):
-            raise LakehouseError(f"Trino: {self.wrong}")
+            raise Refused(f"Trino: {self.wrong}")
 
     @staticmethod
     def _ranges(sql: str) -> list[tuple[int, int]]:

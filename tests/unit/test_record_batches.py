@@ -1,6 +1,8 @@
 """Kafka's batches become what was sent, in pieces of bounded size, whatever they decompress to."""
 
+import base64
 import gzip
+import json
 import subprocess
 import sys
 from typing import Any
@@ -8,13 +10,16 @@ from typing import Any
 import cramjam
 import lz4.frame
 import pytest
+from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
 from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.worker import record_batches
+from streams.worker import fetching, record_batches
 from streams.worker.record_batches import CUT, BoundedRecords, pieces
 
 Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes]]]
@@ -98,6 +103,46 @@ def test_a_message_that_is_too_long_is_cut_and_says_so_and_its_neighbours_are_wh
     assert (found[2][0], found[2][2], found[2][3], found[2][4][0][0]) == (2, None, b"", CUT)
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_header_whose_name_is_no_text_is_read_with_signs_in_its_place(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka can't read it, and Kafka takes it: it would stop its partition for good."""
+    monkeypatch.setattr(BoundedRecords, "_careful_until_s", 0.0)
+    sent: list[Record] = [(n, 7, b"k", b"v", [("name", b"x")] if n in (3, 5) else []) for n in range(6)]
+    builder = bytearray(batch(sent, "none"))
+    at = builder.index(b"name")
+    builder[at : at + 4] = b"n\xffm\xfe"
+    payload = {
+        "none": bytes, "gzip": gzip.compress, "lz4": lz4.frame.compress, "zstd": zstd.compress,
+        "snappy": lambda data: bytes(cramjam.snappy.compress_raw(data)),
+    }[codec](bytes(builder[61:]))  # fmt: skip
+    header = list(record_batches._HEADER.unpack_from(builder))
+    header[1], header[5] = 49 + len(payload), CODECS[codec]
+    data = bytearray(record_batches._HEADER.pack(*header) + payload)
+    data[17:21] = calc_crc32c(bytes(data[21:])).to_bytes(4, "big")
+    found, following = [], 0
+    for _ in range(3):  # fetches
+        records = PartitionRecords(
+            TopicPartition("t", 0), BoundedRecords(bytes(data)), [], following, None, None, False, 1
+        )
+        piece, _ = fetching._read(records)
+        found += list(piece["offsets"])
+        headers = piece["headers"]
+        following = records.next_fetch_offset
+    assert found == [0, 1, 2, 3, 4, 5]
+    assert headers is None or "n\ufffdm\ufffd" in str(headers.to_pylist()) or following == 6
+
+
+def test_more_headers_than_anybody_has_are_cut_with_a_word() -> None:
+    records: list[Record] = [(0, 1, b"k", b"v", [("", b"")] * 5_000)]
+    held = PartitionRecords(TopicPartition("t", 0), BoundedRecords(batch(records, "zstd")), [], 0, None, None, False, 1)
+    piece, _ = fetching._read(held)
+    told = json.loads(piece["headers"][0].as_py())
+    assert len(told) == 1_001
+    assert told[-1] == [CUT, base64.b64encode(b"5000 headers").decode()]
+
+
 @given(st.binary(max_size=300), st.sampled_from(list(CODECS)), st.integers(0, 400), st.integers(0, 255))
 def test_a_batch_that_was_damaged_is_told_as_that(rubbish: bytes, codec: str, at: int, byte: int) -> None:
     data = bytearray(batch([(0, 1, b"k", b"v" * 100, []), (1, 2, None, rubbish, [])], codec))
@@ -146,7 +191,11 @@ def test_frames_that_follow_on_each_other_are_one_stream() -> None:
         + b"".join(len(c := bytes(cramjam.snappy.compress_raw(p))).to_bytes(4, "big") + c for p in parts),
     }  # fmt: skip
     for codec, data in streams.items():
-        assert record_batches._take(record_batches._reader(codec, data), 1 << 20) == b"".join(parts), codec
+        # what follows and begins no frame is passed over, as Java does: the broker took it
+        for more in (b"", b"\x00", b"rest") if codec != 2 else (b"",):
+            assert record_batches._take(record_batches._reader(codec, data + more), 1 << 20) == b"".join(parts), codec
+    twice = streams[2] + streams[2]
+    assert record_batches._take(record_batches._reader(2, twice), 1 << 20) == b"".join(parts) * 2
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
