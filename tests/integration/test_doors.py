@@ -102,8 +102,12 @@ def test_whoever_knocks_without_a_password_gets_refusals_at_every_port(stack: An
     let_in, told = [], []
     for port, name in ports.items():
         for scheme in ("http", "https"):
+            silent = 0
             for path in PATHS:
                 status, body, _ = http(f"{scheme}://127.0.0.1:{port}{path}", Origin="http://evil.example")
+                silent = silent + 1 if not status else 0
+                if silent > 2:
+                    break  # it does not speak that
                 if status and status < 400 and (name, path) not in OPEN:
                     let_in.append((name, scheme, path, status, body[:80]))
                 told.append(body)
