@@ -36,9 +36,9 @@ PATHS = (
 )  # fmt: skip
 # What is answered to anybody, because it says nothing of anybody; docs/security.md has the same list.
 OPEN = {
-    ("clickhouse", "/ping"), ("trino", "/v1/info"), ("trino", "/v1/status"), ("trino", "/ui/"), ("trino", "/"), ("trino", "/?query=select+1"),
-    ("s3", "/status"),
-    ("s3", "/healthz"), ("catalog", "/v1/config"), ("dashboard", "/api/health"),
+    ("clickhouse", "/ping"), ("trino", "/v1/info"), ("trino", "/v1/status"), ("s3", "/status"), ("s3", "/healthz"),
+    ("trino", "/ui/"), ("trino", "/"), ("trino", "/?query=select+1"),  # each leads to the page to log in
+    ("catalog", "/v1/config"), ("dashboard", "/api/health"),
 }  # fmt: skip
 RAW = (
     b"*1\r\n$4\r\nINFO\r\n", b"KEYS *\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
