@@ -42,6 +42,10 @@ _MERGING = {
 }
 
 
+class NotThere(Retry):
+    """A table that somebody else is to create is not there yet, and this client may only read."""
+
+
 def connect(settings: Settings) -> RestCatalog:
     """A client of the catalog named in the settings, with S3 access.
 
@@ -117,7 +121,7 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
         name: namespace and table.
         day_of: column whose day partitions the table; None: unpartitioned.
     Raises:
-        Retry: there is none, and this client may only read.
+        NotThere: there is none, and this client may only read.
         LakehouseError: a column stands there with another type.
     """
     schema = iceberg_schema(columns)
@@ -132,7 +136,7 @@ def ensure_table(client: RestCatalog, name: str, columns: tuple[Column, ...], da
         except TableAlreadyExistsError:  # another worker was quicker
             pass
         except ForbiddenError:
-            raise Retry(f"there is no table {name} yet, and this process only reads") from None
+            raise NotThere(f"there is no table {name} yet, and this process only reads") from None
         # SeaweedFS says yes to both of two that create it at the same moment, and the table is that of the later one
         table = client.load_table(name)
     return _evolve(_merging(table), name, columns)

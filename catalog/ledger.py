@@ -1,6 +1,8 @@
 """Small tables that record what was done: appended to by whoever saw their newest state, read whole."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -9,7 +11,7 @@ from pyiceberg.exceptions import CommitFailedException
 from pyiceberg.table import Table
 
 from catalog import data_files
-from catalog.client import ensure_table
+from catalog.client import NotThere, ensure_table
 from catalog.commit import OneTry
 from catalog.faults import answering
 from catalog.manifests import MergeAppend
@@ -42,11 +44,25 @@ class Ledger:
         self._keep = keep
         self._read: tuple[int | None, Records] = (None, [])
         self._schema = arrow_schema(columns)
-        with answering(name):
-            self._table: Table = ensure_table(client, name, columns, None, doc)
+        self._open = partial(ensure_table, client, name, columns, None, doc)
+        self._opened: Table | None = None
+        with suppress(NotThere), answering(name):
+            self._opened = self._open()
+
+    @property
+    def _table(self) -> Table:
+        if self._opened is None:
+            self._opened = self._open()
+        return self._opened
 
     def read(self) -> Records:
-        """All records as of now, in no order."""
+        """All records as of now, in no order; none where the table is not there, and this client may not create it."""
+        try:
+            return self._read_all()
+        except NotThere:
+            return []
+
+    def _read_all(self) -> Records:
         with answering(self._name):
             self._table.refresh()
             snapshot = self._table.current_snapshot()
