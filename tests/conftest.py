@@ -10,7 +10,9 @@ from typing import Any
 import hypothesis
 import pytest
 from dotenv import dotenv_values
+from playwright.sync_api import Browser
 
+from bench.browser import chromium
 from bench.servers import wait_until_up
 from drills.field import hooked
 from lakehouse.cli.pipeline import wait_for_account
@@ -78,8 +80,10 @@ def drill_dir(stack: dict[str, str]) -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What leaves its traces in the stack comes last."""
-    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
+    """What needs no servers comes first, what leaves its traces in the stack last."""
+    items.sort(
+        key=lambda item: ("stack" in getattr(item, "fixturenames", ()), item.get_closest_marker("last") is not None)
+    )
 
 
 def variables_of(folder: Path) -> dict[str, str]:
@@ -100,6 +104,15 @@ def lakehouse(stack: dict[str, str]) -> Run:
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, without a window; one a session, since Playwright keeps an event loop running in this thread."""
+    with chromium() as browser:
+        if browser is None:
+            pytest.skip("no chromium here: apt install chromium")
+        yield browser
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser
 from viewing import HOSTILE, SARA, Viewer
 
-from bench.browser import chromium
 from lakehouse.dashboard import door
 from lakehouse.settings import settings
 
@@ -54,15 +53,6 @@ def get(site: str) -> Get:
         return said if raw else json.loads(said)
 
     return ask
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    with chromium() as browser:
-        if browser is None:
-            pytest.skip("no chromium here: apt install chromium")
-        yield browser
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import psutil
 import pytest
 import requests
 import trino
+from playwright.sync_api import Browser
 
-from bench.browser import chromium
 from lakehouse import trino_access
 from lakehouse.dashboard import door
 from lakehouse.settings import PREFIX, Settings, settings
@@ -125,22 +125,19 @@ def test_whoever_knocks_without_a_password_gets_refusals_at_every_port(stack: An
         assert not any(secret.encode() in answer for answer in told)
 
 
-def test_a_page_of_another_origin_reads_nothing_of_any_port(stack: Any) -> None:
-    with chromium() as browser:
-        if browser is None:
-            pytest.skip("no chromium here: apt install chromium")
-        page = browser.new_page()
-        with Served(b"<title>evil</title>") as evil:
-            page.goto(evil)
-            for port in listening():
-                for url in (
-                    f"http://127.0.0.1:{port}/",
-                    f"http://127.0.0.1:{port}/v1/config",
-                    f"http://localhost:{port}/status",
-                ):
-                    script = "u => fetch(u, {credentials: 'include'}).then(r => r.text()).catch(e => null)"
-                    assert page.evaluate(script, url) is None, url
-        page.close()
+def test_a_page_of_another_origin_reads_nothing_of_any_port(stack: Any, browser: Browser) -> None:
+    page = browser.new_page()
+    with Served(b"<title>evil</title>") as evil:
+        page.goto(evil)
+        for port in listening():
+            for url in (
+                f"http://127.0.0.1:{port}/",
+                f"http://127.0.0.1:{port}/v1/config",
+                f"http://localhost:{port}/status",
+            ):
+                script = "u => fetch(u, {credentials: 'include'}).then(r => r.text()).catch(e => null)"
+                assert page.evaluate(script, url) is None, url
+    page.close()
 
 
 class Served:

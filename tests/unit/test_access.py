@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from lakehouse import kafka_access, redis_access
-from lakehouse.cli.settings import settings_command
+from lakehouse.cli.main import cli
 from lakehouse.settings import Settings, origins, settings
 from lakehouse.stack import clickhouse, kafka_users, redis, seaweed
 from lakehouse.stack.catalogs import passwords
@@ -96,10 +96,10 @@ def test_settings_are_shown_without_a_password_that_stands_in_a_url(monkeypatch:
     monkeypatch.setenv("LAKEHOUSE_TRINO_PASSWORD", "hidden")
     settings.cache_clear()
     try:
-        shown = CliRunner().invoke(settings_command, ["--json"]).output
+        shown = CliRunner().invoke(cli, ["settings", "--json"]).output
         assert "hidden" not in shown
         assert json.loads(shown)["redis_url"]["value"] == "redis://me:***@h:1/0"
-        assert "hidden" in CliRunner().invoke(settings_command, ["--json", "--show-secrets"]).output
+        assert "hidden" in CliRunner().invoke(cli, ["settings", "--json", "--show-secrets"]).output
     finally:
         settings.cache_clear()
 
