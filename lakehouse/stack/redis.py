@@ -26,6 +26,8 @@ maxmemory-policy noeviction
 enable-debug-command no
 enable-module-command no
 enable-protected-configs no
+# The largest value that anybody can put there: what workers read of one is bounded by it.
+proto-max-bulk-len 2mb
 """
 # No scripts and nothing of an administrator: whoever has a worker's password has the lakehouse's keys and no more.
 _OWNER = "~lakehouse:* +@read +@write +@transaction +@connection -@scripting -@admin -@dangerous"

@@ -50,6 +50,9 @@ class Pieces:
         # one thread: two would only compete for the interpreter
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fetched")
         self._rests: dict[TopicPartition, float] = {}
+        self.draining = False
+        """Whether the partition that was taken from last must be the next one too: it holds a decompressor's window, of which
+        there must not be one a partition."""
 
     async def ready(self, fetcher: Fetcher, partitions: Collection[Any], timeout_s: float) -> list[TopicPartition]:
         """The partitions of which something is there, waiting a while for the first; as aiokafka's `fetched_records` does.
@@ -108,8 +111,9 @@ class Pieces:
                 _release(fetcher, tp)
             return None
         state.consumed_to(records.next_fetch_offset)
+        self.draining = more and bool(records._records.holds_window)
         if more:
-            fetcher._records.move_to_end(tp)  # the others' turn
+            fetcher._records.move_to_end(tp, last=not self.draining)  # the others' turn, or this one's again
         else:
             _release(fetcher, tp)
         return taken

@@ -63,6 +63,8 @@ class BoundedRecords:
         self._at = 0
         self._pieces: Iterator[bytes] = iter(())
         self._next: bytes | None = None
+        self.holds_window = False
+        """Whether a batch is half read whose decompressor may hold much: zstd's window is up to 128 MB."""
 
     def size_in_bytes(self) -> int:
         """Bytes as they were fetched."""
@@ -95,6 +97,7 @@ class BoundedRecords:
         if old or (not reader.compression_type and short and not careful):
             return reader
         self._pieces = pieces(batch, self.message_bytes, careful)
+        self.holds_window = reader.compression_type == _ZSTD
         return self.next_batch()
 
     def _whole(self) -> bytes | None:
@@ -109,8 +112,9 @@ class BoundedRecords:
         try:
             self._next = next(self._pieces, None)
         except _FAULTS as error:
-            self._pieces = iter(())
+            self._pieces, self.holds_window = iter(()), False
             raise CorruptRecordException(f"a batch that can't be decompressed ({error})") from error
+        self.holds_window = self.holds_window and self._next is not None
         return self._next is not None
 
 

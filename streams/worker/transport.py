@@ -97,7 +97,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 if piece is not None and (batch := self._followed(consumer, TP(tp.topic, tp.partition), piece)):
                     made[TP(tp.topic, tp.partition)] = {**batch, "generation": generation}
                     left -= size_of(piece)
-                if left <= 0:
+                if left <= 0 or self._pieces.draining:
                     break
         if self.consumer.flow_active:
             for tp in self._read_from().keys() - made.keys():  # markers and compaction move a position without a record

@@ -249,10 +249,6 @@ def test_a_filter_is_only_ever_a_value(get: Any, value: str, events: None) -> No
     assert get("api/panel/calls/calls", ("f.city", value))["rows"] == [[0, 0]]
 
 
-def test_a_filter_that_no_text_can_be_is_refused(get: Any, events: None) -> None:
-    assert get("api/panel/calls/calls", ("f.city", "\0"))["status"] == 400
-
-
 @pytest.mark.parametrize(
     "address", [("f.city; drop table x", "a"), ("range", "7d; select 1"), ("window", "1)"), ("from", "x")]
 )

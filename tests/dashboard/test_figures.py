@@ -111,3 +111,7 @@ def test_rows_as_a_file_are_the_rows_behind_the_figure(get: Any, trino: Any, eve
     ids = trino(f"select support_id from iceberg.gold.fact_support where channel = 'chat' and event_time >= {since}")
     assert sorted(csv["support_id"]) == sorted(row["support_id"] for row in ids)
     assert set(csv["channel"]) == {"chat"}
+
+
+def test_a_filter_that_no_text_can_be_is_refused(get: Any, events: None) -> None:
+    assert get("api/panel/calls/calls", ("f.city", "\0"))["status"] == 400

@@ -82,6 +82,19 @@ def test_all_of_a_fetch_comes_in_pieces_and_more_is_asked_for_after_the_last(pie
     assert held.asked_for_more == 1
 
 
+def test_a_large_batch_with_a_window_is_read_to_its_end_before_another_is_begun(pieces: Pieces) -> None:
+    other = TopicPartition("calls", 1)
+    for codec, first in (("zstd", TP), ("gzip", other)):
+        large = batch([(n, 5, b"k", bytes(500_000), []) for n in range(10)], codec)
+        held = Held(large)
+        held._records[other] = object()
+        taken = []
+        while next(iter(held._records)) == TP:
+            assert take(held, pieces) is not None
+            taken.append(pieces.draining)
+        assert (len(taken) > 3, taken[-1], next(iter(held._records))) == (first == TP, False, other)
+
+
 def test_a_piece_that_somebody_sought_away_from_is_dropped_and_fetched_again(pieces: Pieces) -> None:
     held = Held(sent(10))
     assert take(held, pieces, lambda: held.place.consumed_to(7)) is None
