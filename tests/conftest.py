@@ -1,6 +1,7 @@
 """One shared stack a test session, of real servers, on free ports (or with --reuse the one that runs), and ways to ask it."""
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,8 @@ _UP_LIMIT_S = 300.0
 _DOWN_LIMIT_S = 120.0
 DRILLS = "drill"
 Run = Callable[..., subprocess.CompletedProcess[str]]
+# A shell that puts a command into the background has it ignore the keyboard, and all its children: tests send such signals.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Examples are not timed: on a loaded machine some take long, and that is no fault.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("untimed")
