@@ -24,4 +24,3 @@ def test_what_trino_can_not_work_out_for_a_row_is_that_rows_fault(stack: Any, wo
     long = "array_join(repeat('S' || rpad('', 1000, 'S'), 900), '')"
     with pytest.raises(Refused):
         Engine(settings(), source="lakehouse-test").run(f"select {worked_out} from (select {long} as sid)")
-
