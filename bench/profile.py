@@ -37,6 +37,7 @@ from streams import bronze, decode, duplicates, silver, validate
 from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.duplicates import DuplicateWindow
+from streams.kernel import columns, scan
 from streams.lineage import stamped
 from streams.rules import READERS
 from streams.silver import SilverWriter
@@ -85,12 +86,9 @@ class Meter:
 
 # What is wrapped: where a name is looked up, the name, the step it counts to.
 _STEPS: tuple[tuple[Any, str, str], ...] = (
-    (decode, "_as_text", "decode: bytes to text"),
-    (decode.Decoder, "_plain_rows", "decode: valid, shape, plain rows"),
-    (decode.Decoder, "_judge", "decode: judging new shapes"),
-    (decode.Decoder, "_extract", "decode: extract"),
-    (decode.Decoder, "_lossy", "decode: numbers that lose digits"),
-    (decode.Decoder, "_read_slowly", "decode: slow path"),
+    (scan, "scan", "decode: scan"),
+    (columns, "columns", "decode: texts"),
+    (decode.Decoder, "decode", "decode: the rest"),
     (validate, "_verdicts", "validate: verdicts"),
     (validate, "_joined", "validate: reasons' text"),
     (silver, "validate", "validate: the rest"),

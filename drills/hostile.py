@@ -22,7 +22,7 @@ from streams import reference_keys
 from streams.contract import contracts
 
 _MB = 1_000_000
-# Of a worker, beside twice what it may hold: Python, Arrow, Polars and DuckDB with nothing to do are 330 MB of it.
+# Of a worker, beside twice what it may hold: Python, Arrow, Polars and Numba with nothing to do are 330 MB of it.
 _BESIDE_BYTES = 500 * _MB
 _SAMPLES_S = 0.2
 _EVENTS = ("calls", "sms", "payment", "recharge", "support")

@@ -248,6 +248,7 @@ def _check_names(source: str, fields: Sequence[Field], raw: dict[str, Any]) -> N
                 f"contract {source}: the domain of {f.name} must be text; put yes, no and numbers in quotes"
             )
         before.add(f.name)
+    _check_paths(source, fields)
     columns = {f.column for f in fields}
     for e in raw.get("enrichment", ()):
         for word in ("tac_of", "key"):
@@ -256,6 +257,21 @@ def _check_names(source: str, fields: Sequence[Field], raw: dict[str, Any]) -> N
         columns.add(e["column"])
     if raw.get("amount") is not None and raw["amount"] not in columns:
         raise UsageError(f"contract {source}: amount is {raw['amount']!r}, which is no column")
+
+
+def _check_paths(source: str, fields: Sequence[Field]) -> None:
+    """A member of a message is one field's, or a group of fields."""
+    groups = {path[0] for f in fields for path in f.paths if len(path) > 1}
+    seen: dict[tuple[str, ...], str] = {}
+    for f in fields:
+        for path in dict.fromkeys(f.paths):
+            if len(path) > 2:
+                raise UsageError(f"contract {source}: {f.name} is in a group of a group, {'.'.join(path)!r}")
+            if path in seen:
+                raise UsageError(f"contract {source}: {f.name} and {seen[path]} are both read from {'.'.join(path)!r}")
+            if path[0] in groups and len(path) == 1:
+                raise UsageError(f"contract {source}: {f.name} is read from {path[0]!r}, which is a group of fields")
+            seen[path] = f.name
 
 
 def _check_references(found: Sequence[Contract]) -> None:

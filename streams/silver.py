@@ -107,7 +107,7 @@ class SilverWriter:
             decoded = self._deletions(batch, decoded, deleted)
         validated = validate(self._contract, decoded, context)
         effective = validated.columns["effective_from"]
-        absent = ~Raw(decoded.fields["effective_from"]).present
+        absent = ~decoded.fields["effective_from"].present
         validated.columns["effective_from"] = context.kafka_timestamp.zip_with(absent & ~validated.malformed, effective)
         return validated, {"is_deleted": where(~validated.malformed, deleted)}
 
@@ -119,7 +119,7 @@ class SilverWriter:
         for row in rows:
             raw = batch.keys[row].as_py()
             try:
-                texts.append(None if raw is None else _quoted(raw.decode("utf-8")))
+                texts.append(message.trimmed(raw.decode("utf-8")) or None if raw is not None else None)
             except UnicodeDecodeError:
                 texts.append(None)
                 unreadable.append(row)
@@ -128,7 +128,7 @@ class SilverWriter:
             malformed = put(malformed, unreadable, True)
         fields = {
             **decoded.fields,
-            key.name: put(decoded.fields[key.name], rows, texts),
+            key.name: Raw(put(decoded.fields[key.name].text, rows, texts), decoded.fields[key.name].bare),
         }
         return Decoded(malformed, fields, decoded.unnamed)
 
@@ -157,7 +157,3 @@ class SilverWriter:
             array = made[f.name].to_arrow() if f.name in made else traced[f.name]
             arrays.append(array if array.type == f.type else array.cast(f.type))
         return SilverBatch(pa.table(arrays, schema=self.schema), len(batch) - int(rejected.sum()))
-
-
-def _quoted(text: str) -> str:
-    return message.dump(text)

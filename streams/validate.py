@@ -55,7 +55,7 @@ def validate(contract: Contract, decoded: Decoded, context: Context) -> Validate
     result.malformed, result.unnamed = decoded.malformed, decoded.unnamed
     codes: list[tuple[str, pl.Series]] = []
     for f in contract.fields:
-        raw = Raw(decoded.fields[f.name])
+        raw = decoded.fields[f.name]
         too_long = raw.longer_than(f.max_length) if f.max_length is not None else None
         # what is too long is read by nothing and kept nowhere but as it was sent
         reading = _read(f, raw if too_long is None else raw.without(too_long), context)

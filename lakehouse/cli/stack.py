@@ -17,9 +17,15 @@ def fetch_command() -> None:
 
     900 MB arrive in LAKEHOUSE_CACHE_DIR (default ~/.cache/lakehouse), side by side, each compared with a pinned
     SHA-256; all stacks of this user share them. An interrupted fetch goes on where it stopped, a second one takes no
-    time. Redis, SeaweedFS, ClickHouse and Java came with pip. `lakehouse up` fetches by itself what is missing.
+    time. Redis, SeaweedFS, ClickHouse and Java came with pip. `lakehouse up` fetches by itself what is missing. Last the
+    workers' kernel is compiled for this machine, into the same folder.
     """
-    fetch_with_progress(Console(stderr=True))
+    from streams.decode import compile_kernel
+
+    console = Console(stderr=True)
+    fetch_with_progress(console)
+    with console.status("compiling the workers' kernel (10 s, once)"):
+        compile_kernel()
     click.echo(f"all servers are in {settings().cache_dir}")
 
 

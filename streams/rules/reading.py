@@ -1,4 +1,4 @@
-"""What every rule reads and gives: one field of a batch, as JSON text in, as a typed column and verdicts out."""
+"""What every rule reads and gives: one field of a batch, as texts in, as a typed column and verdicts out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,12 +6,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import orjson
 import polars as pl
 
 from streams.columns import nulls, put, where
 from streams.contract import Field
-from streams.message import WHITE_SPACE
 
 # JSON's number grammar (RFC 8259, section 6), for numbers that arrive as text.
 NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
@@ -27,70 +25,55 @@ class Context:
 
 
 class Raw:
-    """One field of a batch: its JSON text, seen as strings and as everything else."""
+    """One field of a batch: the spelling that counts, which is neither null nor blank, seen as strings and as all else.
 
-    def __init__(self, json: pl.Series) -> None:
-        self.json = json
+    Attributes:
+        text: the strings, unescaped, trimmed of Unicode white space; null where there is none.
+        bare: the JSON text of values that are no strings (of objects and arrays their bracket); null elsewhere.
+    """
+
+    def __init__(self, text: pl.Series, bare: pl.Series) -> None:
+        self.text = text
+        self.bare = bare
+
+    @classmethod
+    def of_texts(cls, texts: pl.Series) -> "Raw":
+        """A field of strings alone."""
+        return cls(texts, nulls(len(texts), pl.String))
 
     def __len__(self) -> int:
-        return len(self.json)
+        return len(self.text)
 
     def longer_than(self, most_bytes: int) -> pl.Series | None:
-        """Rows whose text, trimmed, has more bytes of UTF-8; None where there are none, which costs a look at the sizes."""
-        # its JSON text is never the shorter one
-        if not (self.json.str.len_bytes() > most_bytes).any():
-            return None
-        rows = (self.text.str.len_bytes() > most_bytes).fill_null(False)
-        return rows if rows.any() else None
+        """Rows whose text has more bytes of UTF-8; None where there are none."""
+        rows = self.text.str.len_bytes() > most_bytes
+        return rows.fill_null(False) if rows.any() else None
 
     def without(self, rows: pl.Series) -> "Raw":
         """The same with nothing in these rows."""
-        return Raw(where(~rows, self.json))
+        return Raw(where(~rows, self.text), where(~rows, self.bare))
 
     @cached_property
     def quoted(self) -> pl.Series:
         """Rows whose value is a JSON string."""
-        return self.json.str.starts_with('"').fill_null(False)
+        return self.text.is_not_null()
 
     @cached_property
     def all_quoted(self) -> bool:
         """Whether no row holds anything but a string or nothing."""
-        return int(self.quoted.sum()) + self.json.null_count() == len(self.json)
+        return self.bare.null_count() == len(self.bare)
 
     @cached_property
     def none_quoted(self) -> bool:
         """Whether no row holds a string."""
-        return not self.quoted.any()
-
-    @cached_property
-    def bare(self) -> pl.Series:
-        """The JSON text of values that are no strings; null elsewhere."""
-        if self.none_quoted:
-            return self.json
-        return where(~self.quoted, self.json)
-
-    @cached_property
-    def text(self) -> pl.Series:
-        """The strings, unescaped, trimmed of Unicode white space; null where blank or no string."""
-        if self.none_quoted:
-            return nulls(len(self), pl.String)
-        strings = self.json if self.all_quoted else where(self.quoted, self.json)
-        # Without an escape there is no quote inside: those around it go with the white space, in one pass.
-        stripped = strings.str.strip_chars('"' + WHITE_SPACE)
-        escaped = strings.str.contains("\\", literal=True).fill_null(False)
-        if escaped.any():
-            rows = escaped.arg_true()
-            read = pl.Series([orjson.loads(value) for value in strings.gather(rows)], dtype=pl.String)
-            stripped = put(stripped, rows, read.str.strip_chars())
-        blank = (stripped == "").fill_null(False)
-        return where(~blank, stripped) if blank.any() else stripped
+        return self.text.null_count() == len(self.text)
 
     @cached_property
     def present(self) -> pl.Series:
-        """Rows that hold a value at all: not null, not blank."""
+        """Rows that hold a value at all."""
         if self.none_quoted:
-            return self.json.is_not_null()
-        return self.text.is_not_null() | (self.json.is_not_null() & ~self.quoted)
+            return self.bare.is_not_null()
+        return self.quoted if self.all_quoted else self.quoted | self.bare.is_not_null()
 
     @cached_property
     def numbers(self) -> pl.Series:

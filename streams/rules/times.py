@@ -193,6 +193,6 @@ def read_effective_from(raw: Raw, field: Field, context: Context) -> Reading:
     dates = raw.text.str.contains(_DATE.pattern).fill_null(False)
     if dates.any():
         rows = dates.arg_true()
-        midnights = put(raw.json, rows, '"' + raw.text.gather(rows) + ' 00:00:00"')
-        return read_time(Raw(midnights), field, context)
+        midnights = put(raw.text, rows, raw.text.gather(rows) + " 00:00:00")
+        return read_time(Raw(midnights, raw.bare), field, context)
     return read_time(raw, field, context)

@@ -15,7 +15,7 @@ PACKAGES = ("sources", "streams", "catalog", "lakehouse")
 MODULE_MEDIAN, MODULE_MOST = 120, 400
 FUNCTION_P90, FUNCTION_MOST = 30, 80
 # Slow to load, and of no use to a command that only explains itself.
-HEAVY = ("polars", "pyarrow", "pyiceberg", "duckdb", "faust", "numpy", "confluent_kafka", "clickhouse_connect", "trino")
+HEAVY = ("polars", "pyarrow", "pyiceberg", "numba", "faust", "numpy", "confluent_kafka", "clickhouse_connect", "trino")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

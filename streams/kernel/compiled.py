@@ -1,0 +1,55 @@
+"""How the kernel's functions are compiled: by Numba, once a machine.
+
+Their machine code is kept in a folder that is named after their sources, so that no process runs the code of other sources
+(Numba itself looks only at the file of the function that is called, not at those that it calls). `NUMBA_DISABLE_JIT=1` runs the
+same functions in the interpreter, where an index out of bounds is an error; the tests do both.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numba
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def _folder() -> Path:
+    """The folder of these sources; the setting `cache_dir`, but read before there are settings."""
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    names = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    root = os.environ.get("LAKEHOUSE_CACHE_DIR") or Path.home() / ".cache" / "lakehouse"
+    return Path(root) / "kernel" / f"{names}-{numba.__version__}"
+
+
+def _kept() -> bool:
+    """Whether there is a folder for machine code: without one each process compiles for itself, which takes seconds."""
+    try:
+        folder = _folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            return False
+    except (OSError, RuntimeError):  # no home
+        return False
+    setattr(numba.config, "CACHE_DIR", str(folder))  # noqa: B010 - it is made of the environment, which types do not see
+    return True
+
+
+_KEPT = _kept()
+
+
+# Without reference counts: counting them costs more than most of these functions do, which make no arrays (`_nrt` is Numba's
+# private word for it, so its version is pinned, and a test looks for counts in the machine code).
+_OPTIONS: dict[str, Any] = {"nogil": True, "cache": _KEPT, "_nrt": False}
+
+
+def compiled(function: _Function) -> _Function:
+    """The function as machine code that runs beside others (without the interpreter's lock). It must not make arrays."""
+    return cast(_Function, numba.njit(**_OPTIONS)(function))
+
+
+def inlined(function: _Function) -> _Function:
+    """The function as a part of the machine code of those that call it."""
+    return cast(_Function, numba.njit(**_OPTIONS, forceinline=True)(function))
