@@ -21,7 +21,6 @@ from sources.generate import Run, run
 from streams import message
 from streams.contract import Contract, contracts
 from streams.decode import Decoded, Decoder
-from streams.rules import Raw
 
 _BATCH = 2_000
 _ODD = [
@@ -35,22 +34,25 @@ _ODD = [
 ]  # fmt: skip
 
 
-def read_slowly(contract: Contract, sent: Sequence[bytes | None]) -> Decoded:
-    """What the decoder gives, by `streams.message`, one message after the other."""
-    malformed, unnamed = [False] * len(sent), [False] * len(sent)
-    fields: dict[str, list[tuple[str | None, str | None]]] = {f.name: [] for f in contract.fields}
+def read_slowly(contract: Contract, sent: Sequence[bytes | None]) -> dict[str, list[Any]]:
+    """What `as_lists` gives, by `streams.message`, one message after the other."""
+    found: dict[str, list[Any]] = {"malformed": [], "unnamed": []}
+    found |= {f"{f.name} {kind}": [] for f in contract.fields for kind in ("text", "bare")}
     named = frozenset(path for path, _ in contract.spellings())
-    for row, raw in enumerate(sent):
+    for raw in sent:
         try:
             members = message.parse(raw)
+            found["malformed"].append(False)
         except message.Malformed:
-            malformed[row], members = True, {}
-        unnamed[row] = bool(message.unnamed(members, named, contract.groups))
+            members = {}
+            found["malformed"].append(True)
+        found["unnamed"].append(bool(message.unnamed(members, named, contract.groups)))
         for f in contract.fields:
             spelling = message.chosen(members, f.paths)
-            fields[f.name].append((None, None) if spelling is None else _texts(spelling[1]))
-    columns = {name: [pl.Series(c, dtype=pl.String) for c in zip(*read, strict=True)] for name, read in fields.items()}
-    return Decoded(pl.Series(malformed), {name: Raw(*pair) for name, pair in columns.items()}, pl.Series(unnamed))
+            text, bare = (None, None) if spelling is None else _texts(spelling[1])
+            found[f"{f.name} text"].append(text)
+            found[f"{f.name} bare"].append(bare)
+    return found
 
 
 def _texts(value: Any) -> tuple[str | None, str | None]:
@@ -61,14 +63,14 @@ def _texts(value: Any) -> tuple[str | None, str | None]:
     return None, text[0] if isinstance(value, dict | list) else text
 
 
-def as_lists(decoded: Decoded) -> dict[str, Any]:
+def as_lists(decoded: Decoded) -> dict[str, list[Any]]:
     """All that was decoded, to compare."""
     fields = {
-        f"{name} {kind}": column.to_list()
+        f"{name} {kind}": column.to_pylist()
         for name, raw in decoded.fields.items()
         for kind, column in (("text", raw.text), ("bare", raw.bare))
     }
-    return {**fields, "malformed": decoded.malformed.to_list(), "unnamed": decoded.unnamed.to_list()}
+    return {**fields, "malformed": decoded.malformed.tolist(), "unnamed": decoded.unnamed.tolist()}
 
 
 def damaged(good: Sequence[bytes], rng: random.Random) -> bytes:
@@ -105,7 +107,7 @@ def difference(source: str, messages: int, seed: int) -> tuple[bytes, str] | Non
         sent = [damaged(good, rng) for _ in range(min(messages, _BATCH))]
         quickly, slowly = (
             as_lists(decoder.decode(pa.array(sent, pa.large_binary()))),
-            as_lists(read_slowly(contract, sent)),
+            read_slowly(contract, sent),
         )
         for name in slowly:
             for row, (ours, right) in enumerate(zip(quickly[name], slowly[name], strict=True)):

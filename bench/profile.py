@@ -37,7 +37,6 @@ from streams import bronze, decode, duplicates, silver, validate
 from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.duplicates import DuplicateWindow
-from streams.kernel import columns, scan
 from streams.lineage import stamped
 from streams.rules import READERS
 from streams.silver import SilverWriter
@@ -86,15 +85,15 @@ class Meter:
 
 # What is wrapped: where a name is looked up, the name, the step it counts to.
 _STEPS: tuple[tuple[Any, str, str], ...] = (
-    (scan, "scan", "decode: scan"),
-    (columns, "columns", "decode: texts"),
+    (decode, "scan", "decode: scan"),
+    (decode, "plain", "decode: trim, unescape"),
     (decode.Decoder, "decode", "decode: the rest"),
-    (validate, "_verdicts", "validate: verdicts"),
-    (validate, "_joined", "validate: reasons' text"),
+    (validate, "_judge", "validate: verdicts"),
+    (validate, "_note", "validate: codes and warnings by field"),
+    (validate, "listed", "reasons' and warnings' text"),
     (silver, "validate", "validate: the rest"),
     (silver, "enrich", "enrich"),
     (duplicates.DuplicateWindow, "find", "duplicates"),
-    (silver, "quality_warnings", "quality warnings"),
     (silver, "extras", "extras"),
     (silver.SilverWriter, "_assemble", "assemble rows"),
     (silver.SilverWriter, "rows", "rows: the rest"),

@@ -35,6 +35,7 @@ def hostile(field: Field, rng: random.Random, short: bool, outcome: Outcome) -> 
     with _memory(field) as peaks, _poisoned(rng, outcome):
         for _ in range(rounds):
             _bombs(rng, 8 if short else 120, outcome)
+            _flood(rng, 2_000 if short else 50_000, outcome)
             _without_end(rng, outcome)
             _larger_than_any(rng, outcome)
             time.sleep(1 if short else 5)
@@ -56,11 +57,13 @@ def _producer(**more: Any) -> Producer:
     return Producer({**kafka_access.librdkafka(settings()), **whole, "queue.buffering.max.kbytes": 1 << 20, **more})
 
 
-def _send(messages: list[tuple[str, bytes, dict[str, bytes]]], reason: str, outcome: Outcome, kind: str) -> None:
-    """Send messages, each of which must be rejected for one reason."""
+def _send(
+    messages: list[tuple[str, bytes, dict[str, bytes]]], reason: str, outcome: Outcome, kind: str, partitions: int = 1
+) -> None:
+    """Send messages, each of which must be rejected for one reason, to some partitions in turn."""
     producer = _producer()
-    for source, value, headers in messages:
-        producer.produce(settings().topic(source), value, partition=0, headers=list(headers.items()))
+    for number, (source, value, headers) in enumerate(messages):
+        producer.produce(settings().topic(source), value, partition=number % partitions, headers=list(headers.items()))
         outcome.expect_rejected(source, reason)
     if producer.flush(120):
         raise DrillFailed("Kafka did not take all messages")
@@ -68,12 +71,20 @@ def _send(messages: list[tuple[str, bytes, dict[str, bytes]]], reason: str, outc
 
 
 def _bombs(rng: random.Random, count: int, outcome: Outcome) -> None:
-    """990 kB a message of next to nothing, all of a partition in one batch; some with headers as large."""
+    """990 kB a message of next to nothing, all of a partition in one batch, in one or all partitions; some with headers as
+    large."""
     source = rng.choice(_EVENTS)
     fill = rng.choice([b" ", b"[", b'{"a":', b"\x00"])
     value = (fill * 990_000)[:990_000]
     headers = {"h": b"\x00" * 500_000} if rng.random() < 0.3 else {}
-    _send([(source, value, headers)] * count, "malformed:json", outcome, "bombs")
+    partitions = rng.choice([1, settings().kafka_partitions])
+    _send([(source, value, headers)] * count, "malformed:json", outcome, "bombs", partitions)
+
+
+def _flood(rng: random.Random, count: int, outcome: Outcome) -> None:
+    """Messages of two bytes, whose rows are two hundred times as large."""
+    sent = [(rng.choice(_EVENTS), b"[]", {})] * count
+    _send(sent, "malformed:json", outcome, "messages of two bytes", settings().kafka_partitions)
 
 
 def _without_end(rng: random.Random, outcome: Outcome) -> None:

@@ -243,6 +243,8 @@ def _check_names(source: str, fields: Sequence[Field], raw: dict[str, Any]) -> N
             raise UsageError(
                 f"contract {source}: {f.name} is required if {f.required_if.field!r}, which must stand before it"
             )
+        if f.required_if is not None and next(o for o in fields if o.name == f.required_if.field).type != "string":
+            raise UsageError(f"contract {source}: {f.name} is required if {f.required_if.field!r}, which is no string")
         if f.domain is not None and not all(isinstance(value, str) for value in f.domain):
             raise UsageError(
                 f"contract {source}: the domain of {f.name} must be text; put yes, no and numbers in quotes"

@@ -1,20 +1,21 @@
-"""From message bytes to one column of texts a field: exactly one row a message, in order.
+"""From message bytes to what each field holds: exactly one row a message, in order.
 
 The kernel reads whole batches (`streams.kernel`). What few rows have, members that the contract does not name and values that
 fit no column, is read one message at a time (`streams.message`).
 """
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from streams import message
 from streams.contract import Contract, contracts
-from streams.kernel import columns, scan
 from streams.kernel.names import Names
-from streams.rules.reading import Raw
+from streams.kernel.plain import plain
+from streams.kernel.scan import MALFORMED, UNNAMED, scan
+from streams.rules.reading import Mask, Raw
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,9 @@ class Decoded:
         unnamed: which rows have members that the contract does not name.
     """
 
-    malformed: pl.Series
+    malformed: Mask
     fields: dict[str, Raw]
-    unnamed: pl.Series
+    unnamed: Mask
 
     def __len__(self) -> int:
         return len(self.malformed)
@@ -44,15 +45,15 @@ class Decoder:
         self._named = frozenset(path for path, _ in contract.spellings())
 
     def decode(self, values: pa.Array) -> Decoded:
-        """Read a large binary array of messages."""
+        """Read a binary array of messages."""
         data, places = _buffers(values)
-        state, kinds, begins, ends = scan.scan(data, places, self._names)
-        texts = columns.columns(data, kinds, begins, ends)
+        state, kinds, begins, ends = scan(data, places, self._names)
+        data = plain(data, kinds, begins, ends)
         fields = {
-            f.name: Raw(pl.Series(strings), pl.Series(others))
-            for f, (strings, others) in zip(self._contract.fields, texts, strict=True)
+            f.name: Raw(data, kinds[number], begins[number], ends[number])
+            for number, f in enumerate(self._contract.fields)
         }
-        return Decoded(pl.Series(state == scan.MALFORMED), fields, pl.Series(state == scan.UNNAMED))
+        return Decoded(state == MALFORMED, fields, state == UNNAMED)
 
     def extra(self, raw: bytes, kept: frozenset[str]) -> str | None:
         """The JSON object of a message's unnamed members and of the named fields whose value had to be kept.
@@ -76,13 +77,21 @@ class Decoder:
 
 
 def compile_kernel() -> None:
-    """Have the kernel's machine code on the disk, where the first process of a machine looks for it; takes ten seconds once."""
+    """Have the kernel's machine code on the disk, where the first process of a machine looks for it: half a minute, once."""
+    from streams.rules import READERS, Context
+    from streams.rules.times import read_effective_from
+
     contract = next(iter(contracts().values()))
-    Decoder(contract).decode(pa.array([b"{}"], pa.large_binary()))
+    for values in ([b"{}"], [b'{"name": "\\n1"}']):
+        raw = next(iter(Decoder(contract).decode(pa.array(values, pa.large_binary())).fields.values()))
+        context = Context("UTC", datetime(1970, 1, 1, tzinfo=UTC), np.zeros(1, np.int64))
+        for f in (f for c in contracts().values() for f in c.fields):
+            (read_effective_from if f.name == "effective_from" else READERS[f.type])(raw, f, context)
+            _ = raw.text, raw.bare
 
 
 def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes of a large binary array, and where each value begins in them.
+    """The bytes of a binary array, and where each value begins in them.
 
     A null has no bytes here, and Arrow allows it some: such an array is written anew.
     """

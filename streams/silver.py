@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,16 +12,15 @@ from catalog.schemas import LINEAGE, Column, arrow_schema
 from lakehouse.settings import Settings
 from streams import message
 from streams.batch import RawBatch
-from streams.columns import put, where
-from streams.contract import Contract, Enrichment, Field
-from streams.decode import Decoded, Decoder
+from streams.contract import Contract, Enrichment
+from streams.decode import Decoder
 from streams.duplicates import DuplicateWindow
 from streams.enrich import enrich
 from streams.lineage import lineage
-from streams.rules import Context, Raw
-from streams.validate import Validated, extras, measured_extras, quality_warnings, validate
+from streams.rules import Context
+from streams.rules.reading import Mask
+from streams.validate import DUPLICATE, Validated, extras, measured_extras, validate
 
-DUPLICATE = "duplicate:sid"
 _TYPE_OF = {
     "string": "string", "int": "long", "double": "double", "money": "money", "bool": "bool", "time": "instant",
     "date": "date", "phone": "string", "imei": "string", "tac": "string", "currency": "string",
@@ -86,54 +86,42 @@ class SilverWriter:
             window: the accepted events of this partition so far; takes in this batch's.
             frames: reference frames by source.
         """
-        times = pl.Series(batch.timestamps).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-        context = Context(self._settings.time_zone, self._settings.earliest_event_time, times)
-        if self._contract.is_event:
-            validated = validate(self._contract, self._decoder.decode(batch.values), context)
-            added = enrich(self._contract, validated, frames)
-            repeated = window.find(validated.columns["event_id"], times, validated.accepted)
-            if repeated.any():
-                reason = pl.Series([DUPLICATE]).new_from_index(0, len(batch))
-                validated.reasons = reason.zip_with(repeated, validated.reasons)
-        else:
+        context = Context(self._settings.time_zone, self._settings.earliest_event_time, batch.timestamps)
+        if not self._contract.is_event:
             validated, added = self._records(batch, context)
+            return self._assemble(batch, validated, added)
+        validated = validate(self._contract, self._decoder.decode(batch.values), context)
+        added = enrich(self._contract, validated, frames)
+        ids, times = pl.Series(validated.columns["event_id"]), pl.Series(batch.timestamps)
+        repeated = window.find(ids, times, pl.Series(~validated.rejected)).to_numpy()
+        if repeated.any():
+            validated.codes[DUPLICATE] = repeated
         return self._assemble(batch, validated, added)
 
-    def _records(self, batch: RawBatch, context: Context) -> tuple[Validated, dict[str, pl.Series]]:
+    def _records(self, batch: RawBatch, context: Context) -> tuple[Validated, dict[str, pa.Array]]:
         """Reference records: a null value deletes the message's key, which is read as its field is."""
-        deleted = pl.Series(batch.values.is_null())
-        decoded = self._decoder.decode(batch.values)
-        if deleted.any():
-            decoded = self._deletions(batch, decoded, deleted)
+        deleted = np.asarray(pc.is_null(batch.values))
+        values = self._with_deletions(batch, deleted) if deleted.any() else batch.values
+        decoded = self._decoder.decode(values)
         validated = validate(self._contract, decoded, context)
-        effective = validated.columns["effective_from"]
-        absent = ~decoded.fields["effective_from"].present
-        validated.columns["effective_from"] = context.kafka_timestamp.zip_with(absent & ~validated.malformed, effective)
-        return validated, {"is_deleted": where(~validated.malformed, deleted)}
+        absent = ~decoded.fields["effective_from"].present & ~validated.malformed
+        now = lineage(batch)["kafka_timestamp"]
+        validated.columns["effective_from"] = pc.if_else(absent, now, validated.columns["effective_from"])
+        return validated, {"is_deleted": pa.array(deleted, mask=validated.malformed)}
 
-    def _deletions(self, batch: RawBatch, decoded: Decoded, deleted: pl.Series) -> Decoded:
-        key: Field = self._contract.key
-        rows = deleted.arg_true()
-        texts: list[str | None] = []
-        unreadable = []
-        for row in rows:
-            raw = batch.keys[row].as_py()
+    def _with_deletions(self, batch: RawBatch, deleted: Mask) -> pa.Array:
+        """The messages, a deletion being one of nothing but its key; a key that is no text makes it malformed."""
+        name, written = self._contract.key.name, []
+        for raw in batch.keys.take(pa.array(np.flatnonzero(deleted))).to_pylist():
             try:
-                texts.append(message.trimmed(raw.decode("utf-8")) or None if raw is not None else None)
+                key = {} if raw is None else {name: raw.decode("utf-8")}
+                written.append(message.dump(key).encode())
             except UnicodeDecodeError:
-                texts.append(None)
-                unreadable.append(row)
-        malformed = decoded.malformed & ~deleted
-        if unreadable:
-            malformed = put(malformed, unreadable, True)
-        fields = {
-            **decoded.fields,
-            key.name: Raw(put(decoded.fields[key.name].text, rows, texts), decoded.fields[key.name].bare),
-        }
-        return Decoded(malformed, fields, decoded.unnamed)
+                written.append(b"")
+        return pc.replace_with_mask(batch.values, pa.array(deleted), pa.array(written, batch.values.type))
 
     def _assemble(self, batch: RawBatch, validated: Validated, added: dict[str, pl.Series]) -> SilverBatch:
-        rejected = validated.reasons.is_not_null()
+        rejected = validated.rejected
         extra = measured_extras(validated, extras(validated, batch.values, self._decoder.extra))
         raw = pa.nulls(len(batch), pa.large_binary())
         if self._keep_raw:
@@ -142,18 +130,18 @@ class SilverWriter:
                 if code.startswith("length:"):
                     wanted = wanted | (rows & ~validated.malformed)
             if wanted.any():
-                raw = pc.if_else(wanted.to_arrow(), batch.values, raw)
-        made: dict[str, pl.Series] = {
+                raw = pc.if_else(wanted, batch.values, raw)
+        made: dict[str, pa.Array] = {
             **validated.columns,
             **added,
-            "is_rejected": rejected,
+            "is_rejected": pa.array(rejected),
             "rejection_reason": validated.reasons,
-            "quality_warnings": quality_warnings(validated.warnings, validated.malformed),
+            "quality_warnings": validated.quality_warnings,
             "extra": extra,
         }
         traced = {**lineage(batch), "raw_value": raw}
         arrays = []
         for f in self.schema:
-            array = made[f.name].to_arrow() if f.name in made else traced[f.name]
+            array = made[f.name] if f.name in made else traced[f.name]
             arrays.append(array if array.type == f.type else array.cast(f.type))
         return SilverBatch(pa.table(arrays, schema=self.schema), len(batch) - int(rejected.sum()))

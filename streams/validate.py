@@ -1,25 +1,30 @@
 """The contract applied to a decoded batch: typed columns, every reason for a rejection, every warning.
 
-Works on whole columns; what concerns few rows (building the reasons' text, `extra`) is done for those rows only.
+Works on whole columns; what concerns few rows (building `extra`) is done for those rows only.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
-import polars as pl
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from streams.columns import no_rows, nulls, put, where
 from streams.contract import Contract, Field
 from streams.decode import Decoded
 from streams.rules import READERS, Context, Raw, Reading
+from streams.rules.reading import CODES, LENGTH, MISSING, RANGE, Mask
 from streams.rules.times import read_effective_from
 
-_AHEAD = timedelta(hours=24)  # how far a producer's clock may be ahead of Kafka's (contracts.md, "Events")
+_AHEAD_US = 24 * 3600 * 1_000_000  # how far a producer's clock may be ahead of Kafka's (contracts.md, "Events")
 _EFFECTIVE_FIRST, _EFFECTIVE_END = datetime(1900, 1, 2, tzinfo=UTC), datetime(2101, 1, 1, tzinfo=UTC)
-MALFORMED = "malformed:json"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MALFORMED, DUPLICATE = "malformed:json", "duplicate:sid"
 _EXTRA_BYTES = 65_536  # of UTF-8, as the column holds it (contracts.md, "Length")
+_SCALES = {"money": 10_000}
+_TEXTS = pa.large_string()
 
 
 @dataclass
@@ -28,55 +33,54 @@ class Validated:
 
     Attributes:
         columns: the contract's columns by name, and `timestamp_raw` for events.
-        reasons: the codes joined by `, `; null for accepted rows.
+        codes: by code the rows that are rejected for it, in the order in which a row names them.
         warnings: rows with a warning, by its full code, in the order of the contract.
         kept: rows whose value must be kept in `extra`, by field.
         unnamed: rows with members that the contract does not name.
         malformed: rows that are no JSON object; all columns are null there.
     """
 
-    columns: dict[str, pl.Series]
-    reasons: pl.Series
-    warnings: dict[str, pl.Series] = field(default_factory=dict)
-    kept: dict[str, pl.Series] = field(default_factory=dict)
-    unnamed: pl.Series = field(default_factory=lambda: no_rows(0))
-    malformed: pl.Series = field(default_factory=lambda: no_rows(0))
+    columns: dict[str, pa.Array]
+    malformed: Mask
+    unnamed: Mask
+    codes: dict[str, Mask] = field(default_factory=dict)
+    warnings: dict[str, Mask] = field(default_factory=dict)
+    kept: dict[str, Mask] = field(default_factory=dict)
 
     @property
-    def accepted(self) -> pl.Series:
-        """Rows without a reason."""
-        return self.reasons.is_null()
+    def rejected(self) -> Mask:
+        """Rows with a reason."""
+        return _any_of(self.codes, len(self.malformed))
+
+    @property
+    def reasons(self) -> pa.Array:
+        """The codes joined by `, `; null for accepted rows."""
+        if not self.codes:
+            return pa.nulls(len(self.malformed), _TEXTS)
+        return pc.binary_join(listed(self.codes, len(self.malformed)), ", ")
+
+    @property
+    def quality_warnings(self) -> pa.Array:
+        """The warnings of each row as a list of text; null where there is none."""
+        return listed(self.warnings, len(self.malformed))
 
 
 def validate(contract: Contract, decoded: Decoded, context: Context) -> Validated:
     """Read every field by its type and hold it against its rules."""
-    count = len(decoded)
-    result = Validated({}, nulls(count, pl.String))
-    result.malformed, result.unnamed = decoded.malformed, decoded.unnamed
-    codes: list[tuple[str, pl.Series]] = []
+    result = Validated({}, decoded.malformed, decoded.unnamed)
     for f in contract.fields:
         raw = decoded.fields[f.name]
-        too_long = raw.longer_than(f.max_length) if f.max_length is not None else None
-        # what is too long is read by nothing and kept nowhere but as it was sent
-        reading = _read(f, raw if too_long is None else raw.without(too_long), context)
-        if too_long is not None:
-            reading.unreadable["length"] = too_long
+        reading = _read(f, raw, context)
         result.columns[f.column] = reading.value
-        if f.name == "timestamp":
-            assert reading.remains is not None
+        if reading.remains is not None:
             result.columns["timestamp_raw"] = reading.remains
-        found = _verdicts(contract, f, raw, reading, context, result)
-        for code, rows in found:
-            if rows.any():
-                codes.append((code, rows & ~decoded.malformed))
-        for word, rows in reading.warnings.items():
-            if rows.any():
-                result.warnings[f"{word}:{f.name}"] = rows
-        if reading.unfit is not None and reading.unfit.any():
-            result.kept[f.name] = reading.unfit
+        _judge(f, raw, reading, context, _condition(contract, f, result))
+        _note(f, reading, result)
     if decoded.malformed.any():
-        codes.append((MALFORMED, decoded.malformed))
-    result.reasons = _joined(codes, count)
+        for rows in result.codes.values():
+            rows &= ~decoded.malformed
+        result.codes = {code: rows for code, rows in result.codes.items() if rows.any()}
+        result.codes[MALFORMED] = decoded.malformed
     return result
 
 
@@ -84,138 +88,133 @@ def _read(f: Field, raw: Raw, context: Context) -> Reading:
     return read_effective_from(raw, f, context) if f.name == "effective_from" else READERS[f.type](raw, f, context)
 
 
-def _verdicts(
-    contract: Contract, f: Field, raw: Raw, reading: Reading, context: Context, result: Validated
-) -> list[tuple[str, pl.Series]]:
-    """A field's codes: at most one a row, the first of missing, type, length, invalid, domain, range."""
-    found: list[tuple[str, pl.Series]] = []
-    needed = _needed(contract, f, result, len(raw))
-    if needed is not None:
-        found.append((f"missing:{f.name}", ~raw.present & needed))
+def _note(f: Field, reading: Reading, result: Validated) -> None:
+    """Put a field's codes, warnings and values to keep beside those of the others."""
+    if reading.codes.any():
+        for number, word in enumerate(CODES):
+            if number and (rows := reading.codes == number).any():
+                result.codes[f"{word}:{f.name}"] = rows
+    for word, rows in reading.warnings.items():
+        if rows.any():
+            result.warnings[f"{word}:{f.name}"] = rows
+    if reading.unfit.any():
+        result.kept[f.name] = reading.unfit
+
+
+def _judge(f: Field, raw: Raw, reading: Reading, context: Context, condition: Mask | None) -> None:
+    """Complete a reading's codes: at most one a row, the first of missing, type, length, invalid, domain, range.
+
+    Args:
+        condition: rows in which an optional field is required; None where it never is.
+    """
     if not f.required and not f.ruled:
-        found += _lenient(f, reading, needed)
-        return found
-    for word in ("type", "length", "invalid", "domain"):
-        if word in reading.unreadable:
-            found.append((f"{word}:{f.name}", reading.unreadable[word]))
-    if f.domain is not None:
-        outside = ~reading.value.is_in(sorted(f.domain)).fill_null(True)
-        found.append((f"domain:{f.name}", outside))
-    beyond = _out_of_range(f, reading.value, context)
-    if reading.out_of_range is not None:
-        beyond = reading.out_of_range if beyond is None else beyond | reading.out_of_range
-    if beyond is not None:
-        found.append((f"range:{f.name}", beyond))
-    return found
-
-
-def _needed(contract: Contract, f: Field, result: Validated, count: int) -> pl.Series | None:
-    """Rows in which the field is required; None where it never is."""
+        _be_lenient(reading, condition)
+    else:
+        beyond = _out_of_range(f, reading, context)
+        if beyond is not None:
+            reading.codes[beyond & (reading.codes == 0)] = RANGE
     if f.required:
-        return ~no_rows(count)
+        reading.codes[~raw.present] = MISSING
+    elif condition is not None:
+        reading.codes[~raw.present & condition] = MISSING
+
+
+def _condition(contract: Contract, f: Field, result: Validated) -> Mask | None:
+    """Rows in which a field is required because another one has a value; None where it never is."""
     if f.required_if is None:
         return None
     other = result.columns[contract[f.required_if.field].column]
-    return (other == f.required_if.value).fill_null(False)
+    return np.asarray(pc.fill_null(pc.equal(other, f.required_if.value), False))
 
 
-def _lenient(f: Field, reading: Reading, needed: pl.Series | None) -> list[tuple[str, pl.Series]]:
-    """Codes of an optional field without a rule: what can't be read is a warning, but where the condition requires it."""
-    unreadable = dict(reading.unreadable)
-    if reading.out_of_range is not None:
-        unreadable["range"] = reading.out_of_range
-    found: list[tuple[str, pl.Series]] = []
-    for word, rows in unreadable.items():
-        if not rows.any():
-            continue
-        optional = rows
-        if needed is not None:
-            found.append((f"{word}:{f.name}", rows & needed))
-            optional = rows & ~needed
-        said = "length" if word == "length" else "type"
-        before = reading.warnings.get(said)
-        reading.warnings[said] = optional if before is None else before | optional
+def _be_lenient(reading: Reading, needed: Mask | None) -> None:
+    """An optional field without a rule: what can't be read is a warning, but where a condition requires it."""
+    found = reading.codes != 0
+    if needed is not None:
+        found &= ~needed
+    if not found.any():
+        return
+    long = found & (reading.codes == LENGTH)
+    reading.warnings["type"], reading.warnings["length"] = found & ~long, long
+    reading.codes[found] = 0
+
+
+def _out_of_range(f: Field, reading: Reading, context: Context) -> Mask | None:
+    """Rows whose value breaks the field's bounds; None where it has none."""
+    value, known = reading.numbers, reading.known
+    if f.name == "timestamp":
+        beyond = (value < _micros(context.earliest)) | (value > context.kafka_us + _AHEAD_US)
+    elif f.name == "effective_from":
+        beyond = (value < _micros(_EFFECTIVE_FIRST)) | (value >= _micros(_EFFECTIVE_END))
+    elif f.range is not None:
+        scale = _SCALES.get(f.type, 1)
+        beyond = np.zeros(len(value), np.bool_)
+        if f.range.min is not None:
+            least = f.range.min * scale
+            beyond = (value <= least) if f.range.above else (value < least)
+        if f.range.max is not None:
+            beyond = beyond | (value > f.range.max * scale)
+    else:
+        return None
+    assert known is not None
+    return np.asarray(beyond & known)
+
+
+def _micros(at: datetime) -> int:
+    seconds = at - _EPOCH
+    return (seconds.days * 86_400 + seconds.seconds) * 1_000_000 + seconds.microseconds
+
+
+def _any_of(masks: dict[str, Mask], count: int) -> Mask:
+    found = np.zeros(count, np.bool_)
+    for rows in masks.values():
+        found |= rows
     return found
 
 
-def _out_of_range(f: Field, value: pl.Series, context: Context) -> pl.Series | None:
-    """Rows whose value breaks the field's bounds; None where it has none."""
-    if f.name == "timestamp":
-        beyond = (value < context.earliest) | (value > context.kafka_timestamp + _AHEAD)
-    elif f.name == "effective_from":
-        beyond = (value < _EFFECTIVE_FIRST) | (value >= _EFFECTIVE_END)
-    elif f.range is not None:
-        beyond = no_rows(len(value))
-        if f.range.min is not None:
-            beyond = (value <= f.range.min) if f.range.above else (value < f.range.min)
-        if f.range.max is not None:
-            beyond = beyond | (value > f.range.max)
-    else:
-        return None
-    return beyond.fill_null(False)
-
-
-def _joined(codes: list[tuple[str, pl.Series]], count: int) -> pl.Series:
-    """The codes of each row joined by `, `; null where there is none."""
-    reasons = nulls(count, pl.String)
-    if not codes:
-        return reasons
-    bad = codes[0][1]
-    for _, rows in codes[1:]:
-        bad = bad | rows
-    rows = bad.arg_true()
+def listed(masks: dict[str, Mask], count: int) -> pa.Array:
+    """The names of the masks that hold in each row, in their order, as a list of text; null where none does."""
+    kind = pa.list_(pa.string())
+    if not masks:
+        return pa.nulls(count, kind)
+    rows, which = np.nonzero(np.stack(list(masks.values()), axis=1))
     if not len(rows):
-        return reasons
-    parts = [pl.when(mask.gather(rows)).then(pl.lit(code)) for code, mask in codes]
-    joined = pl.select(pl.concat_str(parts, separator=", ", ignore_nulls=True)).to_series()
-    return put(reasons, rows, joined)
+        return pa.nulls(count, kind)
+    sizes = np.bincount(rows, minlength=count)
+    ends = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    valid = pa.py_buffer(np.packbits(sizes > 0, bitorder="little"))
+    names = pa.array(list(masks), pa.string()).take(pa.array(which))
+    return pa.Array.from_buffers(kind, count, [valid, pa.py_buffer(ends)], children=[names])
 
 
-def quality_warnings(warnings: dict[str, pl.Series], malformed: pl.Series) -> pl.Series:
-    """The warnings of each row as a list of text; null where there is none."""
-    count = len(malformed)
-    empty = nulls(count, pl.List(pl.String))
-    if not warnings:
-        return empty
-    any_row = no_rows(count)
-    for mask in warnings.values():
-        any_row = any_row | mask
-    rows = (any_row & ~malformed).arg_true()
-    if not len(rows):
-        return empty
-    parts = [pl.when(mask.gather(rows)).then(pl.lit(code)).alias(code) for code, mask in warnings.items()]
-    lists = pl.select(pl.concat_list(parts).list.drop_nulls()).to_series()
-    positions = put(nulls(count, pl.UInt32), rows, pl.arange(len(rows), dtype=pl.UInt32, eager=True))
-    return lists.gather(positions)
-
-
-def measured_extras(validated: Validated, extra: pl.Series) -> pl.Series:
+def measured_extras(validated: Validated, extra: pa.Array) -> pa.Array:
     """The `extra` column without what is too long for it, which becomes the last warning."""
-    too_long = (extra.str.len_bytes() > _EXTRA_BYTES).fill_null(False)
-    if not too_long.any():
+    if extra.null_count == len(extra):
         return extra
-    validated.warnings["length:extra"] = too_long
-    return where(~too_long, extra)
+    too_long = pc.fill_null(pc.greater(pc.binary_length(extra), _EXTRA_BYTES), False)
+    if not pc.any(too_long).as_py():
+        return extra
+    validated.warnings["length:extra"] = np.asarray(too_long)
+    return pc.if_else(too_long, None, extra)
 
 
-def extras(validated: Validated, values: pa.Array, write: Callable[[bytes, frozenset[str]], str | None]) -> pl.Series:
+def extras(validated: Validated, values: pa.Array, write: Callable[[bytes, frozenset[str]], str | None]) -> pa.Array:
     """The `extra` column: unnamed members and values that fit no column, as JSON text.
 
     Args:
         values: the messages.
         write: makes one row's text from its message and the fields to keep.
     """
-    concerned = validated.unnamed
-    for mask in validated.kept.values():
-        concerned = concerned | mask
-    rows = (concerned & ~validated.malformed).arg_true()
-    column = nulls(len(values), pl.String)
+    concerned = validated.unnamed | _any_of(validated.kept, len(values))
+    rows = np.flatnonzero(concerned & ~validated.malformed)
     if not len(rows):
-        return column
-    kept: list[set[str]] = [set() for _ in range(len(rows))]
+        return pa.nulls(len(values), _TEXTS)
+    kept: list[set[str]] = [set() for _ in rows]
     for name, mask in validated.kept.items():
-        for i in mask.gather(rows).arg_true():
+        for i in np.flatnonzero(mask[rows]).tolist():
             kept[i].add(name)
-    messages = values.take(rows.to_arrow()).to_pylist()
+    messages = values.take(pa.array(rows)).to_pylist()
     texts = [write(message, frozenset(names)) for message, names in zip(messages, kept, strict=True)]
-    return put(column, rows, texts)
+    places: npt.NDArray[np.int64] = np.full(len(values), -1, np.int64)
+    places[rows] = np.arange(len(rows))
+    return pa.array(texts, _TEXTS).take(pa.array(places, mask=places < 0))

@@ -62,10 +62,11 @@ class Names(NamedTuple):
         begins = ends - [len(name) for name in names]
         table = np.array([(*span, *of) for *span, (_, *of) in zip(begins, ends, found, strict=True)], np.int64)
         text = np.frombuffer(b"".join(names), np.uint8)
-        return cls(text, table, _hashed(text, table), np.array(spellings, np.int64))
+        return cls(text, table, hashed(text, table), np.array(spellings, np.int64))
 
 
-def _hashed(text: _Bytes, table: _Ints) -> _Ints:
+def hashed(text: _Bytes, table: _Ints) -> _Ints:
+    """The buckets of names, of which `table` has begin, end and level first."""
     buckets = np.full(1 << (2 * len(table)).bit_length(), _NONE, np.int64)
     for name, (begin, end, level, *_) in enumerate(table):
         at = hash_of(text, begin, end, level) % len(buckets)

@@ -4,19 +4,19 @@ import math
 import re
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, localcontext
 
-import polars as pl
+import numpy as np
+import pyarrow as pa
 
-from streams.columns import no_rows, put, where
 from streams.contract import Field
-from streams.rules.reading import NUMBER, Context, Raw, Reading, rare
+from streams.kernel import numbers as kernel
+from streams.kernel.scan import FALSE, TRUE
+from streams.rules.reading import RANGE, TYPE, Context, Raw, Reading, array_of
 
-_NUMBER = re.compile(NUMBER)
-_INT64 = 2**63
-MONEY = pl.Decimal(18, 4)
+MONEY = pa.decimal128(18, 4)
+# JSON's number grammar (RFC 8259, section 6), for numbers that arrive as text.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _MONEY_LIMIT = Decimal(10) ** 14
-# Text that is money as it stands: at most 14 digits before the point (the column's) and 4 behind, and so few that a JSON
-# number's 15 significant digits lose nothing.
-_PLAIN_MONEY = r"^-?[0-9]{1,10}(?:\.[0-9]{1,4})?$"
+_TEN_THOUSANDTHS = 10**4
 
 
 def exact(text: str) -> Decimal:
@@ -31,45 +31,30 @@ def exact(text: str) -> Decimal:
         return size.copy_negate() if text.startswith("-") else size
 
 
-def whole(text: str) -> int | None:
-    """The whole number that a number's text stands for, None if it is no whole number in 64 bits."""
-    if not _NUMBER.match(text):
-        return None
-    number = exact(text)
-    # An exponent of thousands would be expanded digit by digit: look at the size first.
-    if number and number.adjusted() > 18:
-        return None
-    if number and number.adjusted() < 0:
-        return None
-    if number != number.to_integral_value():
-        return None
-    value = int(number)
-    return value if -_INT64 <= value < _INT64 else None
-
-
 def read_int(raw: Raw, field: Field, context: Context) -> Reading:
     """A whole number in 64 bits, bare or as text."""
-    numbers = raw.numbers
-    value = rare(numbers.cast(pl.Int64, strict=False), numbers, whole)
-    wrong = raw.present & value.is_null()
-    return Reading(value, {"type": wrong}, unfit=wrong)
+    values, states = np.empty(len(raw), np.int64), np.empty(len(raw), np.uint8)
+    kernel.read_wholes(*raw.spans, values, states)
+    known = states == kernel.READ
+    wrong = raw.present & ~known
+    return Reading(array_of(values, known, pa.int64()), wrong * np.uint8(TYPE), wrong, {}, values, known)
 
 
 def _finite(text: str) -> float | None:
-    number = float(text) if _NUMBER.match(text) else math.inf
+    number = float(text)
     return number if math.isfinite(number) else None
 
 
 def read_double(raw: Raw, field: Field, context: Context) -> Reading:
     """A finite number, bare or as text."""
-    numbers = raw.numbers
-    value = numbers.cast(pl.Float64, strict=False)
-    infinite = (~value.is_finite()).fill_null(False)
-    if infinite.any():
-        value = where(~infinite, value)
-    value = rare(value, numbers, _finite)
-    wrong = raw.present & value.is_null()
-    return Reading(value, {"type": wrong}, unfit=wrong)
+    values, states = np.empty(len(raw), np.float64), np.empty(len(raw), np.uint8)
+    kernel.read_doubles(*raw.spans, values, states)
+    for row in np.flatnonzero(states == kernel.SLOW).tolist():
+        number = _finite(raw.string(row))
+        values[row], states[row] = (0.0, kernel.NONE) if number is None else (number, kernel.READ)
+    known = states == kernel.READ
+    wrong = raw.present & ~known
+    return Reading(array_of(values, known, pa.float64()), wrong * np.uint8(TYPE), wrong, {}, values, known)
 
 
 def fifteen_digits(text: str) -> str:
@@ -79,7 +64,7 @@ def fifteen_digits(text: str) -> str:
 
 
 def money(text: str, bare: bool) -> tuple[Decimal | None, bool, bool]:
-    """Money from a number's text.
+    """Money from a number's text, the slow way: what the kernel does not do itself.
 
     Args:
         text: what the message holds.
@@ -88,7 +73,7 @@ def money(text: str, bare: bool) -> tuple[Decimal | None, bool, bool]:
         the amount rounded half-even to four decimals, None if it is no number or does not fit; whether digits were
         lost; whether it was a number but too large.
     """
-    if not _NUMBER.match(text):
+    if not _NUMBER.fullmatch(text):
         return None, False, False
     amount = exact(fifteen_digits(text) if bare else text)
     if amount and amount.adjusted() >= 15:
@@ -106,27 +91,27 @@ def money(text: str, bare: bool) -> tuple[Decimal | None, bool, bool]:
 
 def read_money(raw: Raw, field: Field, context: Context) -> Reading:
     """An amount as decimal(18,4), rounded half-even."""
-    numbers = raw.numbers
-    plain = numbers.str.contains(_PLAIN_MONEY).fill_null(False)
-    value = (numbers if plain.all() else where(plain, numbers)).cast(MONEY, strict=False)
-    left = (numbers.is_not_null() & ~plain).arg_true()
-    rounded = too_large = no_rows(len(raw))
-    if len(left):
-        bare = ~raw.quoted.gather(left)
-        read = [money(t, b) for t, b in zip(numbers.gather(left), bare, strict=True)]
-        value = put(value, left, (r[0] for r in read))
-        rounded = put(rounded, left, (r[1] for r in read))
-        too_large = put(too_large, left, (r[2] for r in read))
-    unfit = raw.present & value.is_null()
-    return Reading(
-        value, {"type": unfit & ~too_large}, out_of_range=too_large, unfit=unfit, warnings={"rounded": rounded}
-    )
+    values, states = np.empty((len(raw), 2), np.int64), np.empty(len(raw), np.uint8)
+    kernel.read_moneys(*raw.spans, values, states)
+    for row in np.flatnonzero(states == kernel.SLOW).tolist():
+        amount, lost, too_large = money(raw.string(row), bare=not raw.quoted[row])
+        whole = 0 if amount is None else int(amount * _TEN_THOUSANDTHS)
+        values[row] = whole, -1 if whole < 0 else 0
+        states[row] = kernel.TOO_LARGE if too_large else (kernel.LOST if lost else kernel.READ)
+    lost = states == kernel.LOST
+    known = (states == kernel.READ) | lost
+    unfit = raw.present & ~known
+    codes = unfit * np.uint8(TYPE)
+    codes[states == kernel.TOO_LARGE] = RANGE
+    return Reading(array_of(values, known, MONEY), codes, unfit, {"rounded": lost}, values[:, 0], known)
 
 
 def read_bool(raw: Raw, field: Field, context: Context) -> Reading:
     """`true` or `false`, bare or as text in any case."""
-    word = raw.bare if raw.none_quoted else raw.text.str.to_lowercase().zip_with(raw.quoted, raw.bare)
-    true, false = (word == "true").fill_null(False), (word == "false").fill_null(False)
-    value = where(true | false, true)
-    wrong = raw.present & value.is_null()
-    return Reading(value, {"type": wrong}, unfit=wrong)
+    true, known = raw.kinds == TRUE, (raw.kinds == TRUE) | (raw.kinds == FALSE)
+    for row in np.flatnonzero(raw.quoted & (raw.ends - raw.begins <= len("false"))).tolist():
+        word = raw.string(row).lower()
+        true[row], known[row] = word == "true", word in ("true", "false")
+    wrong = raw.present & ~known
+    value = array_of(np.packbits(true, bitorder="little"), known, pa.bool_())
+    return Reading(value, wrong * np.uint8(TYPE), wrong)

@@ -1,4 +1,4 @@
-"""What every rule reads and gives: one field of a batch, as texts in, as a typed column and verdicts out."""
+"""What every rule reads and gives: one field of a batch, as spans of bytes in, as a typed column and verdicts out."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -6,84 +6,70 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-import polars as pl
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
-from streams.columns import nulls, put, where
 from streams.contract import Field
+from streams.kernel import columns
+from streams.kernel.scan import EMPTY, STRING
 
-# JSON's number grammar (RFC 8259, section 6), for numbers that arrive as text.
-NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
+# The codes that a field can have, the first that fits (contracts.md, "Rules"); 0 is none.
+CODES = ("", "missing", "type", "length", "invalid", "domain", "range")
+MISSING, TYPE, LENGTH, INVALID, DOMAIN, RANGE = range(1, len(CODES))
+Mask = npt.NDArray[np.bool_]
+Codes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Context:
-    """What rules need besides the value: the operator's settings and the records' Kafka times."""
+    """What rules need besides the value: the operator's settings and the records' Kafka times, in µs since 1970."""
 
     time_zone: str
     earliest: datetime
-    kafka_timestamp: pl.Series  # datetime[us, UTC], one a row
+    kafka_us: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
 class Raw:
-    """One field of a batch: the spelling that counts, which is neither null nor blank, seen as strings and as all else.
+    """One field of a batch: what the spelling that counts is, and between which places of `data` it stands (`kernel.scan`)."""
 
-    Attributes:
-        text: the strings, unescaped, trimmed of Unicode white space; null where there is none.
-        bare: the JSON text of values that are no strings (of objects and arrays their bracket); null elsewhere.
-    """
-
-    def __init__(self, text: pl.Series, bare: pl.Series) -> None:
-        self.text = text
-        self.bare = bare
-
-    @classmethod
-    def of_texts(cls, texts: pl.Series) -> "Raw":
-        """A field of strings alone."""
-        return cls(texts, nulls(len(texts), pl.String))
+    data: npt.NDArray[np.uint8]
+    kinds: npt.NDArray[np.uint8]
+    begins: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
-        return len(self.text)
+        return len(self.kinds)
 
-    def longer_than(self, most_bytes: int) -> pl.Series | None:
-        """Rows whose text has more bytes of UTF-8; None where there are none."""
-        rows = self.text.str.len_bytes() > most_bytes
-        return rows.fill_null(False) if rows.any() else None
-
-    def without(self, rows: pl.Series) -> "Raw":
-        """The same with nothing in these rows."""
-        return Raw(where(~rows, self.text), where(~rows, self.bare))
+    @property
+    def spans(self) -> tuple[Any, Any, Any, Any]:
+        """All of it, as the kernel's functions take it."""
+        return self.data, self.kinds, self.begins, self.ends
 
     @cached_property
-    def quoted(self) -> pl.Series:
+    def present(self) -> Mask:
+        """Rows that hold a value: one that is neither null nor blank."""
+        return np.greater(self.kinds, EMPTY)
+
+    @cached_property
+    def quoted(self) -> Mask:
         """Rows whose value is a JSON string."""
-        return self.text.is_not_null()
+        return np.equal(self.kinds, STRING)
+
+    def string(self, row: int) -> str:
+        """The text of a row that has a value."""
+        return bytes(self.data[self.begins[row] : self.ends[row]]).decode()
 
     @cached_property
-    def all_quoted(self) -> bool:
-        """Whether no row holds anything but a string or nothing."""
-        return self.bare.null_count() == len(self.bare)
+    def text(self) -> pa.Array:
+        """The strings, unescaped and trimmed; null where there is none."""
+        return columns.texts(*self.spans, self.quoted)
 
     @cached_property
-    def none_quoted(self) -> bool:
-        """Whether no row holds a string."""
-        return self.text.null_count() == len(self.text)
-
-    @cached_property
-    def present(self) -> pl.Series:
-        """Rows that hold a value at all."""
-        if self.none_quoted:
-            return self.bare.is_not_null()
-        return self.quoted if self.all_quoted else self.quoted | self.bare.is_not_null()
-
-    @cached_property
-    def numbers(self) -> pl.Series:
-        """The text of values that are numbers, bare or quoted; null elsewhere. Bare `true`, objects and arrays are none."""
-        bare = self.bare
-        if not self.none_quoted:
-            text = self.text
-            text = where(text.str.contains(NUMBER).fill_null(False), text)
-            bare = text.zip_with(text.is_not_null(), bare)
-        return bare
+    def bare(self) -> pa.Array:
+        """The JSON text of values that are no strings (of objects and arrays their bracket); null elsewhere."""
+        return columns.texts(*self.spans, self.present & ~self.quoted)
 
 
 @dataclass
@@ -92,27 +78,28 @@ class Reading:
 
     Attributes:
         value: the silver column; null where the value does not fit it.
-        unreadable: rows with a value that can't be read, by code (`type` or `invalid`).
-        out_of_range: rows whose value breaks a bound that belongs to the type (money beyond its column).
+        codes: by row the code of what can't be read; 0: none.
         unfit: rows whose value is not in the column and must be kept in `extra`.
         warnings: rows with a warning, by its word.
+        numbers: the column's values where a range can be held against them, money in ten-thousandths, times in µs.
+        known: rows with something in `numbers`.
         remains: another column that keeps the text of what can't be read (`timestamp_raw`).
     """
 
-    value: pl.Series
-    unreadable: dict[str, pl.Series] = field(default_factory=dict)
-    out_of_range: pl.Series | None = None
-    unfit: pl.Series | None = None
-    warnings: dict[str, pl.Series] = field(default_factory=dict)
-    remains: pl.Series | None = None
+    value: pa.Array
+    codes: Codes
+    unfit: Mask
+    warnings: dict[str, Mask] = field(default_factory=dict)
+    numbers: Any = None
+    known: Mask | None = None
+    remains: pa.Array | None = None
 
 
 Reader = Callable[[Raw, Field, Context], Reading]
 
 
-def rare(value: pl.Series, source: pl.Series, read: Callable[[str], Any]) -> pl.Series:
-    """Read one by one what the vectorised reading left null though there is text; `read` gives None for a 'no'."""
-    rows = (value.is_null() & source.is_not_null()).arg_true()
-    if not len(rows):
-        return value
-    return put(value, rows, (read(text) for text in source.gather(rows)))
+def array_of(values: npt.NDArray[Any], there: Mask, kind: pa.DataType) -> pa.Array:
+    """A column of numbers; null where there is none."""
+    rows, count = len(there), int(np.count_nonzero(there))
+    valid = None if count == rows else pa.py_buffer(np.packbits(there, bitorder="little"))
+    return pa.Array.from_buffers(kind, rows, [valid, pa.py_buffer(np.ascontiguousarray(values))], rows - count)

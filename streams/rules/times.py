@@ -1,23 +1,25 @@
 """Instants and dates, in the operator's zone where a text names none."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
-import polars as pl
+import pyarrow as pa
 
-from streams.columns import no_rows, put, where
 from streams.contract import Field
-from streams.rules.numbers import whole
-from streams.rules.reading import Context, Raw, Reading
+from streams.kernel import times as kernel
+from streams.kernel.columns import texts
+from streams.kernel.scan import ABSENT
+from streams.rules.reading import INVALID, LENGTH, Context, Mask, Raw, Reading, array_of
 
-INSTANT = pl.Datetime("us", "UTC")
+INSTANT = pa.timestamp("us", "UTC")
 _DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_LOCAL = rf"^{_DAY}[ T]{_CLOCK}$"
 _ANY = re.compile(rf"^({_DAY})[ T]({_CLOCK})(\.[0-9]+)?(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$")
 _DATE = re.compile(rf"^{_DAY}$")
 _DIGITS = re.compile("^[0-9]+$")
@@ -26,6 +28,8 @@ _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
 # The zone's transitions are tabled for these years; other local times are read one by one.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2100
+_FIRST_US = (datetime(_FIRST_YEAR, 1, 2) - _EPOCH) // _MICROSECOND
+_LAST_US = (datetime(_LAST_YEAR, 1, 1) - _EPOCH) // _MICROSECOND
 _MIN_US = (datetime(1, 1, 1) - _EPOCH) // _MICROSECOND
 _MAX_US = (datetime(9999, 12, 31, 23, 59, 59, 999999) - _EPOCH) // _MICROSECOND
 
@@ -118,59 +122,71 @@ def _milliseconds(digits: str) -> int | None:
     return value * 1000 if value >= _MILLISECONDS_FROM and value * 1000 <= _MAX_US else None
 
 
-def _read_locals(text: pl.Series, zone_name: str) -> tuple[pl.Series, pl.Series]:
-    """The plain local times of a column, vectorised: µs since 1970 UTC (null: not one), and the doubtful rows."""
-    micros = where(text.str.contains(_LOCAL).fill_null(False), text).str.replace("T", " ", literal=True)
-    local = micros.str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False).cast(pl.Int64)
-    table = _transitions(zone_name)
-    low = int((datetime(_FIRST_YEAR, 1, 2) - _EPOCH) / _MICROSECOND)
-    high = int((datetime(_LAST_YEAR, 1, 1) - _EPOCH) / _MICROSECOND)
-    local = where(local.is_between(low, high).fill_null(False), local)
-    values = local.fill_null(low).to_numpy()
-    index = np.searchsorted(table.until, values, side="right")
-    instant = pl.Series(values - table.offset[index])
-    if len(table.doubtful):
-        nearest = np.minimum(index, len(table.doubtful) - 1)
-        doubt = pl.Series((index < len(table.doubtful)) & (values >= table.doubtful[nearest]))
-    else:
-        doubt = no_rows(len(text))
-    known = local.is_not_null()
-    return where(known, instant), doubt & known
+def _rows(states: Any, wanted: int) -> Iterator[int]:
+    yield from np.flatnonzero(states == wanted).tolist()
+
+
+def _read(raw: Raw, context: Context, alone: bool) -> Reading:
+    zone, table = ZoneInfo(context.time_zone), _transitions(context.time_zone)
+    values, states = np.empty(len(raw), np.int64), np.empty(len(raw), np.uint8)
+    kernel.read_instants(
+        *raw.spans, alone, _FIRST_US, _LAST_US, table.doubtful, table.until, table.offset, values, states
+    )
+    for row in _rows(states, kernel.SLOW):
+        text = raw.string(row)
+        micros, doubt = parse(f"{text} 00:00:00" if alone and _DATE.match(text) else text, zone)
+        values[row] = micros or 0
+        states[row] = kernel.WRONG if micros is None else (kernel.DOUBTFUL if doubt else kernel.READ)
+    doubtful, wrong = states == kernel.DOUBTFUL, states == kernel.WRONG
+    known = (states == kernel.READ) | doubtful
+    value = array_of(values, known, INSTANT)
+    return Reading(value, wrong * np.uint8(INVALID), wrong, {"dst": doubtful}, values, known)
 
 
 def read_time(raw: Raw, field: Field, context: Context) -> Reading:
     """An instant: local text, text with an offset, or epoch milliseconds. A timestamp's unreadable text is in `remains`."""
-    zone = ZoneInfo(context.time_zone)
-    micros, doubt = _read_locals(raw.text, context.time_zone)
-    rows = (raw.text.is_not_null() & micros.is_null()).arg_true()
-    if len(rows):
-        read = [parse(text, zone) for text in raw.text.gather(rows)]
-        micros, doubt = put(micros, rows, (r[0] for r in read)), put(doubt, rows, (r[1] for r in read))
-    if not raw.all_quoted:
-        rows = (raw.bare.is_not_null()).arg_true()
-        numbers = (whole(text) for text in raw.bare.gather(rows))
-        micros = put(micros, rows, (None if n is None or n < 0 else _milliseconds(str(n)) for n in numbers))
-    value = micros.cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
-    wrong = raw.present & value.is_null()
-    reading = Reading(value, {"invalid": wrong}, unfit=wrong, warnings={"dst": doubt})
+    raw, long = _without_long(raw, field)
+    reading = _read(raw, context, alone=False)
     if field.name == "timestamp":
-        reading.unfit, reading.remains = wrong & ~raw.quoted, where(wrong & raw.quoted, raw.text)
+        wrong = reading.unfit
+        reading.unfit, reading.remains = wrong & ~raw.quoted, texts(*raw.spans, wrong & raw.quoted)
+    return _with_long(reading, long)
+
+
+def read_effective_from(raw: Raw, field: Field, context: Context) -> Reading:
+    """A time, or a date alone, which is its local midnight."""
+    raw, long = _without_long(raw, field)
+    return _with_long(_read(raw, context, alone=True), long)
+
+
+def _without_long(raw: Raw, field: Field) -> tuple[Raw, Mask | None]:
+    """What is too long is not read at all (contracts.md, "Length")."""
+    if field.max_length is None:
+        return raw, None
+    long = raw.quoted & (raw.ends - raw.begins > field.max_length)
+    if not long.any():
+        return raw, None
+    return replace(raw, kinds=np.where(long, np.uint8(ABSENT), raw.kinds)), long
+
+
+def _with_long(reading: Reading, long: Mask | None) -> Reading:
+    if long is not None:
+        reading.codes[long] = LENGTH
     return reading
 
 
 def read_date(raw: Raw, field: Field, context: Context) -> Reading:
     """A calendar day: `YYYY-MM-DD`, or the day of a time in the operator's zone."""
     zone = ZoneInfo(context.time_zone)
-    plain = where(raw.text.str.contains(_DATE.pattern).fill_null(False), raw.text)
-    value = plain.str.to_date("%Y-%m-%d", strict=False)
-    first_day, doubt = date(1, 1, 1), no_rows(len(raw))
-    value = where((value >= first_day).fill_null(False), value)
-    rows = (raw.text.is_not_null() & value.is_null()).arg_true()
-    if len(rows):
-        read = [_day(text, zone) for text in raw.text.gather(rows)]
-        value, doubt = put(value, rows, (r[0] for r in read)), put(doubt, rows, (r[1] for r in read))
-    wrong = raw.present & value.is_null()
-    return Reading(value, {"invalid": wrong}, unfit=wrong, warnings={"dst": doubt})
+    values, states = np.empty(len(raw), np.int32), np.empty(len(raw), np.uint8)
+    kernel.read_days(*raw.spans, values, states)
+    for row in _rows(states, kernel.SLOW):
+        day, doubt = _day(raw.string(row), zone)
+        values[row] = 0 if day is None else (day - _EPOCH.date()).days
+        states[row] = kernel.WRONG if day is None else (kernel.DOUBTFUL if doubt else kernel.READ)
+    doubtful, wrong = states == kernel.DOUBTFUL, states == kernel.WRONG
+    known = (states == kernel.READ) | doubtful
+    return Reading(array_of(values, known, pa.date32()), wrong * np.uint8(INVALID), wrong, {"dst": doubtful})
 
 
 def _day(text: str, zone: ZoneInfo) -> tuple[date | None, bool]:
@@ -186,13 +202,3 @@ def _day(text: str, zone: ZoneInfo) -> tuple[date | None, bool]:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).astimezone(zone).date(), doubt
     except OverflowError:
         return None, False
-
-
-def read_effective_from(raw: Raw, field: Field, context: Context) -> Reading:
-    """A time, or a date alone, which is its local midnight."""
-    dates = raw.text.str.contains(_DATE.pattern).fill_null(False)
-    if dates.any():
-        rows = dates.arg_true()
-        midnights = put(raw.text, rows, raw.text.gather(rows) + " 00:00:00")
-        return read_time(Raw(midnights, raw.bare), field, context)
-    return read_time(raw, field, context)

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-import polars as pl
+import numpy as np
 import pyarrow as pa
 
 from streams.contract import Contract, parse
 from streams.decode import Decoder
 from streams.rules import Context
-from streams.validate import Validated, extras, quality_warnings, validate
+from streams.validate import Validated, extras, validate
 from tests.conformance.engine import KAFKA_TIME, ZONE
 
 IDENTITY = {"event_type": "call", "sid": "1", "timestamp": "2026-11-24 10:00:00"}
@@ -26,10 +26,10 @@ class J(str):
 def outcome(field: dict[str, Any], values: list[Any], zone: str = ZONE) -> list[tuple[Any, str | None, str | None]]:
     """What becomes of each value of one field `f`: the column, the code word, the warnings' words."""
     result, _ = judged(field, values, zone)
-    said = quality_warnings(result.warnings, result.malformed).to_list()
+    said = result.quality_warnings.to_pylist()
     words = [None if w is None else ",".join(code.removesuffix(":f") for code in w) for w in said]
-    codes = [None if r is None else r.removesuffix(":f") for r in result.reasons.to_list()]
-    return list(zip(result.columns["f"].to_list(), codes, words, strict=True))
+    codes = [None if r is None else r.removesuffix(":f") for r in result.reasons.to_pylist()]
+    return list(zip(result.columns["f"].to_pylist(), codes, words, strict=True))
 
 
 def judged(field: dict[str, Any], values: list[Any], zone: str = ZONE) -> tuple[Validated, list[str | None]]:
@@ -55,9 +55,9 @@ def validated(contract: Contract, sent: list[str], zone: str = ZONE) -> tuple[Va
     """What validation makes of messages given as text, and the `extra` of each."""
     messages = pa.array([text.encode() for text in sent], pa.large_binary())
     decoder = decoder_of(contract)
-    times = pl.Series([KAFKA_TIME] * len(sent), dtype=pl.Datetime("us", "UTC"))
+    times = np.full(len(sent), int(KAFKA_TIME.timestamp()) * 1_000_000)
     result = validate(contract, decoder.decode(messages), Context(zone, datetime(2020, 1, 1, tzinfo=UTC), times))
-    return result, extras(result, messages, decoder.extra).to_list()
+    return result, extras(result, messages, decoder.extra).to_pylist()
 
 
 def utc(text: str) -> datetime:

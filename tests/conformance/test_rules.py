@@ -77,8 +77,8 @@ def test_a_field_that_a_condition_requires_is_read_as_a_required_one() -> None:
         for number in ("INV1", None, {})
     ]
     result, extra = validated(contract, [json.dumps(IDENTITY | event) for event in events])
-    assert result.reasons.to_list() == [None, "missing:invoice_number", "type:invoice_number", None, None, None]
-    assert result.warnings["type:invoice_number"].to_list() == [False] * 5 + [True]
+    assert result.reasons.to_pylist() == [None, "missing:invoice_number", "type:invoice_number", None, None, None]
+    assert result.warnings["type:invoice_number"].tolist() == [False] * 5 + [True]
     assert extra == [None, None, '{"invoice_number": {}}'] * 2
 
 
@@ -91,5 +91,5 @@ def test_a_field_that_a_condition_requires_has_the_code_of_its_type(kind: str, w
         {"name": "f", "type": kind, "required_if": {"field": "why", "value": "x"}},
     )
     result, _ = validated(contract, [json.dumps(IDENTITY | {"why": why, "f": "?"}) for why in (" x ", "y", None)])
-    assert result.reasons.to_list() == [f"{word}:f", None, None]
-    assert result.warnings["type:f"].to_list() == [False, True, True]
+    assert result.reasons.to_pylist() == [f"{word}:f", None, None]
+    assert result.warnings["type:f"].tolist() == [False, True, True]

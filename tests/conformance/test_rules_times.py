@@ -11,7 +11,7 @@ from tests.conformance.judging import IDENTITY, contract_of, outcome, utc, valid
 
 def _event_times(*texts: str) -> list[str | None]:
     result, _ = validated(contract_of(), [json.dumps(IDENTITY | {"timestamp": text}) for text in texts])
-    return result.reasons.to_list()
+    return result.reasons.to_pylist()
 
 
 def test_an_event_happens_from_2020_to_a_day_after_kafka_took_it() -> None:

@@ -1,0 +1,185 @@
+"""Phone numbers by the number plan, and what else is held against a pattern after it was read as text."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from streams.kernel.compiled import compiled
+from streams.kernel.json_text import MINUS, ZERO
+from streams.kernel.keys import buffers
+from streams.kernel.patterns import Automata, matches
+from streams.kernel.strings import NONE, READ, Texts
+from streams.kernel.text import character_at, is_white
+
+INVALID = 4
+"""What became of a text, beside those of `strings`: it is one, and matches nothing."""
+LUHN = 5
+"""It matches, but its last digit is not the Luhn digit of the others."""
+IMEI, TAC = 15, 8
+# More bytes than any number has, brackets and white space out; beyond it is none.
+CLEAN = 64
+
+
+class Plan(NamedTuple):
+    """A number plan as tables.
+
+    Attributes:
+        steps, accepts, starts: automata of its patterns.
+        text: all prefixes and beginnings, one after the other.
+        rules: a row a pattern: begin and end of its prefix in `text`, how many last characters are kept (0: all behind a
+            beginning), and the first and last of its beginnings in `beginnings`.
+        beginnings: begin and end of each in `text`.
+    """
+
+    steps: Any
+    accepts: Any
+    starts: Any
+    text: Any
+    rules: Any
+    beginnings: Any
+
+    @classmethod
+    def of(cls, lines: Sequence[tuple[str, str, int | None, Sequence[str]]]) -> "Plan":
+        """A plan of patterns, each with its prefix, how many last characters it keeps, and the beginnings it takes off.
+
+        Raises:
+            UsageError: a pattern is not understood.
+        """
+        text = b""
+        rules: list[tuple[int, ...]] = []
+        beginnings: list[tuple[int, int]] = []
+        for _, prefix, keep_last, keep_after in lines:
+            at, first = len(text), len(beginnings)
+            text += prefix.encode()
+            for beginning in keep_after:
+                beginnings.append((len(text), len(text) + len(beginning.encode())))
+                text += beginning.encode()
+            rules.append((at, at + len(prefix.encode()), keep_last or 0, first, len(beginnings)))
+        automata = Automata.of([pattern for pattern, *_ in lines])
+        return cls(
+            *automata, np.frombuffer(text, np.uint8), np.array(rules, np.int64).reshape(-1, 5),
+            np.array(beginnings, np.int64).reshape(-1, 2),
+        )  # fmt: skip
+
+    @property
+    def longest(self) -> int:
+        """Bytes by which a number can grow."""
+        return int((self.rules[:, 1] - self.rules[:, 0]).max(initial=0))
+
+
+@compiled
+def _clean(text: Any, begin: int, end: int, out: Any) -> int:
+    """Write a number without white space, hyphens and parentheses; gives its length, -1 where it can't be one."""
+    length, at = 0, begin
+    while at < end:
+        character, at = character_at(text, at)
+        if is_white(character) or character == MINUS or character == 0x28 or character == 0x29:
+            continue
+        if character >= 0x80 or length == CLEAN:
+            return -1
+        out[length] = character
+        length += 1
+    return length
+
+
+@compiled
+def _normalised(
+    clean: Any, length: int, pattern: int, out: Any, at: int, text: Any, rules: Any, beginnings: Any
+) -> int:
+    """Write the E.164 form of a number that matches a pattern; gives the place after it."""
+    for i in range(rules[pattern, 0], rules[pattern, 1]):
+        out[at] = text[i]
+        at += 1
+    first = max(0, length - rules[pattern, 2]) if rules[pattern, 2] > 0 else 0
+    for number in range(rules[pattern, 3], rules[pattern, 4]):
+        size = beginnings[number, 1] - beginnings[number, 0]
+        same = size <= length
+        for i in range(min(size, length)):
+            same = same and clean[i] == text[beginnings[number, 0] + i]
+        if same:
+            first = size
+            break
+    for i in range(first, length):
+        out[at] = clean[i]
+        at += 1
+    return at
+
+
+@compiled
+def read_phones(
+    texts: Any, places: Any, states: Any, steps: Any, accepts: Any, starts: Any, text: Any, rules: Any, beginnings: Any,
+    clean: Any, out: Any, out_places: Any,
+) -> None:  # fmt: skip
+    """Write each text as its number in E.164; what is none stays as it is, and becomes INVALID.
+
+    Args:
+        clean: room for one number.
+    """
+    at = 0
+    for row in range(len(states)):
+        out_places[row] = at
+        if states[row] != READ:
+            continue
+        length = _clean(texts, places[row], places[row + 1], clean)
+        found = False
+        for pattern in range(len(starts)):
+            if length >= 0 and matches(clean, 0, length, starts[pattern], steps, accepts):
+                at = _normalised(clean, length, pattern, out, at, text, rules, beginnings)
+                found = True
+                break
+        if not found:
+            states[row] = INVALID
+            for i in range(places[row], places[row + 1]):
+                out[at] = texts[i]
+                at += 1
+    out_places[len(states)] = at
+
+
+@compiled
+def hold_digits(texts: Any, places: Any, states: Any, count: int) -> None:
+    """Make INVALID what does not have exactly so many ASCII digits; of 15 a wrong check digit makes it LUHN.
+
+    The Luhn digit of an IMEI: 3GPP TS 23.003, annex B.
+    """
+    for row in range(len(states)):
+        if states[row] != READ:
+            continue
+        begin, total = places[row], 0
+        if places[row + 1] - begin != count:
+            states[row] = INVALID
+            continue
+        for i in range(count):
+            digit = int(texts[begin + i]) - ZERO
+            if digit < 0 or digit > 9:
+                states[row] = INVALID
+                break
+            total += digit if i % 2 == 0 else (2 * digit if digit < 5 else 2 * digit - 9)
+        if states[row] == READ and count == IMEI and total % 10 != 0:
+            states[row] = LUHN
+
+
+def tacs(imei: pa.Array) -> pa.Array:
+    """The first 8 digits of valid IMEIs (15 ASCII digits), null elsewhere."""
+    text, places, there = buffers(imei)
+    found = Texts.room(len(there), TAC * len(there))
+    _take_tacs(text, places, there, *found)
+    return found.array(found.states == READ)
+
+
+@compiled
+def _take_tacs(text: Any, places: Any, there: Any, out: Any, out_places: Any, states: Any) -> None:
+    at = 0
+    for row in range(len(there)):
+        out_places[row] = at
+        good = there[row] and places[row + 1] - places[row] == IMEI
+        if good:
+            for i in range(places[row], places[row + 1]):
+                good = good and ZERO <= text[i] <= ZERO + 9
+        states[row] = READ if good else NONE
+        if good:
+            for i in range(TAC):
+                out[at + i] = text[places[row] + i]
+            at += TAC
+    out_places[len(there)] = at
