@@ -21,9 +21,7 @@ import click
 import numpy as np
 import polars as pl
 import pyarrow as pa
-from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from pyiceberg.table import Table
 
@@ -230,16 +228,17 @@ def _write(meter: Meter, name: str, table: MemoryTable, made: Sequence[pa.Table]
 
 
 def _receive(meter: Meter, batches: Sequence[RawBatch]) -> None:
-    """What aiokafka and our transport do with fetched bytes."""
-    from streams.worker.transport import columns
+    """What becomes of fetched bytes before they are a batch."""
+    from streams.worker.columnar import ColumnRecords
+    from streams.worker.record_batches import BoundedRecords
 
     tp = TopicPartition("calls", 0)
     for batch in batches:
-        content = MemoryRecords(_record_batches(batch))
-        with meter.step("receive: aiokafka, bytes to records"):
-            records = list(PartitionRecords(tp, content, [], batch.first, None, None, True, 0))
-        with meter.step("receive: records to columns"):
-            columns(records)
+        content = BoundedRecords(_record_batches(batch))
+        with meter.step("receive: fetched bytes to columns"):
+            held, more = ColumnRecords(tp, content, [], batch.first, None, None, False, 1), True
+            while more:
+                _, more = held.take(1 << 22)
 
 
 def _record_batches(batch: RawBatch) -> bytes:

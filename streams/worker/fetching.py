@@ -12,35 +12,30 @@ from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 from aiokafka.consumer import fetcher as aiokafka_fetcher
 from aiokafka.consumer.fetcher import Fetcher, FetchResult
 from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 
-from streams.bronze import encode_headers
-from streams.worker.record_batches import CUT, BoundedRecords
+from streams.worker.columnar import ColumnRecords
+from streams.worker.record_batches import BoundedRecords
 
 log = logging.getLogger(__name__)
 # A piece of one partition: enough that its queries are worth it, little enough that a hundred partitions have their turn.
 _PIECE_BYTES = 4 * 1024 * 1024
-# What Python objects cost while a piece is read: of each message, and of each of its headers.
-_MESSAGE_COSTS, _HEADER_COSTS = 300, 150
-# Nobody's messages have so many headers; of more the first are kept, and how many there were.
-_MOST_HEADERS = 1_000
 # A partition whose batch is damaged is asked for again so often: it may have been damaged on its way.
 _RESTS_S = 10.0
 
 
 def bound_fetches(message_bytes: int) -> None:
-    """Have aiokafka read fetches by `BoundedRecords`, in this process, from now on.
+    """Have aiokafka read fetches by `BoundedRecords` and `ColumnRecords`, in this process, from now on.
 
     Args:
         message_bytes: longest message that is read whole.
     """
     BoundedRecords.message_bytes = message_bytes
     aiokafka_fetcher.MemoryRecords = BoundedRecords
+    aiokafka_fetcher.PartitionRecords = ColumnRecords
 
 
 class Pieces:
@@ -88,16 +83,17 @@ class Pieces:
                 yield tp
 
     async def take(self, fetcher: Fetcher, tp: TopicPartition) -> dict[str, Any] | None:
-        """The next piece of a partition as columns (see `columns`); None if there is none, or it was somebody's to move."""
+        """The next piece of a partition as columns (see `RawBatch`); None if there is none, or it was somebody's to move."""
         result = fetcher._records.get(tp)
         if not isinstance(result, FetchResult) or not result.check_assignment(tp) or not result.has_more():
             _release(fetcher, tp)
             return None
         records = result._partition_records
         begin = records.next_fetch_offset
+        taken: dict[str, Any]
         try:
             loop = asyncio.get_running_loop()
-            taken, more = await loop.run_in_executor(self._thread, _read, records)
+            taken, more = await loop.run_in_executor(self._thread, records.take, _PIECE_BYTES)
         except CorruptRecordException as error:
             log.error("%s[%d] at %d: %s. The others go on; it is asked for again", tp.topic, tp.partition, begin, error)
             self._rests[tp] = time.monotonic() + _RESTS_S
@@ -123,45 +119,3 @@ def _release(fetcher: Fetcher, tp: TopicPartition) -> None:
     """Let the fetcher ask for more of a partition."""
     if fetcher._records.pop(tp, None) is not None:
         fetcher._notify(fetcher._wait_consume_future)
-
-
-def _read(records: Any) -> tuple[dict[str, Any], bool]:
-    """A piece, and whether there may be more of what was fetched.
-
-    Raises:
-        CorruptRecordException: nothing can be read of it.
-    """
-    taken, size = [], 0
-    try:
-        for record in records:
-            taken.append(record)
-            size += _MESSAGE_COSTS + max(0, record.serialized_key_size) + max(0, record.serialized_value_size)
-            size += sum(_HEADER_COSTS + len(name) + len(value or b"") for name, value in record.headers)
-            if size >= _PIECE_BYTES:
-                return columns(taken), True
-    except UnicodeDecodeError:
-        # a header's name that is no text, which aiokafka can't read: what follows is fetched again, and made readable first
-        BoundedRecords.be_careful()
-        log.warning("a message has a header whose name is no UTF-8: it is read with signs in its place")
-    return columns(taken), False
-
-
-def columns(records: list[Any]) -> dict[str, Any]:
-    """The records of one partition as columns (see `RawBatch`)."""
-    headers = None
-    if any(r.headers for r in records):
-        headers = pa.array([encode_headers(_bounded(r.headers)) for r in records], pa.large_binary())
-    return {
-        "offsets": np.fromiter((r.offset for r in records), np.int64, len(records)),
-        "timestamps": np.fromiter((r.timestamp for r in records), np.int64, len(records)) * 1000,
-        "keys": pa.array([r.key for r in records], pa.large_binary()),
-        "values": pa.array([r.value for r in records], pa.large_binary()),
-        "headers": headers,
-    }
-
-
-def _bounded(headers: Any) -> Any:
-    """Headers, the first of them if they are too many, with a word."""
-    if len(headers) <= _MOST_HEADERS:
-        return headers
-    return [*headers[:_MOST_HEADERS], (CUT, f"{len(headers)} headers".encode())]

@@ -9,10 +9,9 @@ Takes the place of aiokafka's `MemoryRecords`, whose verbs it has. Format: https
 """
 
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import cramjam
 from aiokafka.errors import CorruptRecordException
@@ -24,8 +23,6 @@ from lz4.frame import LZ4FrameDecompressor
 # Twice what producers put into a batch by default. Each partition may have a piece and what follows it in memory.
 PIECE_BYTES = 2 * 1024 * 1024
 _MESSAGE_BYTES = 16 * 1024 * 1024
-# So long batches are walked record by record after one that aiokafka can't read.
-_CAREFUL_S = 10.0
 _CHUNK_BYTES = 1024 * 1024
 # Of a record that is too long so much is kept: enough to see what it is.
 _KEPT_BYTES = 64 * 1024
@@ -33,7 +30,7 @@ CUT = "lakehouse-cut"
 """The header of a record that was cut; its value is the length that the record had, in digits."""
 _HEADER = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_AT, _MAGIC_AT, _BEFORE_LENGTH_ENDS = 8, 16, 12
-_ATTRIBUTES, _LAST_DELTA, _COUNT = 5, 6, 12  # places in _HEADER
+_ATTRIBUTES, _LAST_DELTA, _FIRST_MS, _LAST_MS, _COUNT = 5, 6, 7, 8, 12  # places in _HEADER
 _CODEC = 0b111
 _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
 _XERIAL = b"\x82SNAPPY\x00"
@@ -47,22 +44,36 @@ Read = Callable[[int], bytes]
 """Gives at most so many of the next bytes; none at the end."""
 
 
+HEADER_BYTES = _HEADER.size
+
+
+class Header(NamedTuple):
+    """Of a batch's header what its records are read by."""
+
+    base: int
+    attributes: int
+    first_ms: int
+    last_ms: int
+
+    @classmethod
+    def of(cls, batch: bytes) -> "Header":
+        """Of a batch of today's format."""
+        fields = _HEADER.unpack_from(batch)
+        return cls(fields[0], fields[_ATTRIBUTES], fields[_FIRST_MS], fields[_LAST_MS])
+
+
 class BoundedRecords:
     """The batches of one fetched partition; `message_bytes` is set once for the process (see the module)."""
 
     message_bytes = _MESSAGE_BYTES
-    _careful_until_s = 0.0
-
-    @classmethod
-    def be_careful(cls) -> None:
-        """Walk all batches for a while, and make names of headers readable."""
-        cls._careful_until_s = time.monotonic() + _CAREFUL_S
 
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._at = 0
         self._pieces: Iterator[bytes] = iter(())
         self._next: bytes | None = None
+        self.current = b""
+        """The batch that was given last, without compression."""
         self.holds_window = False
         """Whether a batch is half read whose decompressor may hold much: zstd's window is up to 128 MB."""
 
@@ -83,8 +94,8 @@ class BoundedRecords:
         if not self.has_next():
             return None
         if self._next is not None:
-            piece, self._next = self._next, None
-            return DefaultRecordBatch(piece)
+            self.current, self._next = self._next, None
+            return DefaultRecordBatch(self.current)
         batch = self._whole()
         assert batch is not None
         self._at += len(batch)
@@ -92,11 +103,13 @@ class BoundedRecords:
         reader: Any = MemoryRecords(batch).next_batch() if old else DefaultRecordBatch(batch)
         if not reader.validate_crc():
             raise CorruptRecordException("a batch with a wrong checksum")
-        careful = time.monotonic() < self._careful_until_s
-        short = len(batch) <= min(PIECE_BYTES, self.message_bytes)
-        if old or (not reader.compression_type and short and not careful):
+        if old:
+            self.current = _as_new(list(reader))
+            return DefaultRecordBatch(self.current)
+        if not reader.compression_type and len(batch) <= min(PIECE_BYTES, self.message_bytes):
+            self.current = batch
             return reader
-        self._pieces = pieces(batch, self.message_bytes, careful)
+        self._pieces = pieces(batch, self.message_bytes)
         self.holds_window = reader.compression_type == _ZSTD
         return self.next_batch()
 
@@ -118,11 +131,9 @@ class BoundedRecords:
         return self._next is not None
 
 
-def pieces(batch: bytes, message_bytes: int, careful: bool = False) -> Iterator[bytes]:
+def pieces(batch: bytes, message_bytes: int) -> Iterator[bytes]:
     """A batch as batches without compression, each of at most PIECE_BYTES and one record.
 
-    Args:
-        careful: look at each record's headers, and make names that are no text readable.
     Raises:
         ValueError, and what decompressors raise: it is no such batch.
     """
@@ -133,7 +144,7 @@ def pieces(batch: bytes, message_bytes: int, careful: bool = False) -> Iterator[
     read = _reader(header[_ATTRIBUTES] & _CODEC, batch[_HEADER.size :])
     most = min(PIECE_BYTES, message_bytes)
     head = _take(read, most + 1)
-    if len(head) <= most and not careful:
+    if len(head) <= most:
         yield _assembled(header, header[_LAST_DELTA], header[_COUNT], head)
         return
     walk = _Walk(read, head)
@@ -142,7 +153,6 @@ def pieces(batch: bytes, message_bytes: int, careful: bool = False) -> Iterator[
     delta = 0
     for number in range(header[_COUNT]):
         record = walk.record(message_bytes)
-        record = readable(record) if careful else record
         if held and len(held) + len(record) > PIECE_BYTES:
             yield _assembled(header, delta, count, bytes(held))
             held, count = bytearray(), 0
@@ -168,6 +178,20 @@ def _assembled(header: list[int], last_delta: int, count: int, records: bytes) -
     fields[_ATTRIBUTES] = header[_ATTRIBUTES] & ~_CODEC
     fields[_LAST_DELTA], fields[_COUNT] = last_delta, count
     return _HEADER.pack(*fields) + records
+
+
+def _as_new(old: list[Any]) -> bytes:
+    """Records of a format before 2017 as a batch of today's."""
+    base, times = old[0].offset, [-1 if r.timestamp is None else r.timestamp for r in old]
+    body = bytearray()
+    for r, time in zip(old, times, strict=True):
+        record = b"\0" + encode_varint(time - times[0]) + encode_varint(r.offset - base)
+        record += _sized(r.key) + _sized(r.value) + encode_varint(0)
+        body += encode_varint(len(record)) + record
+    last = old[-1].offset - base
+    return _assembled(
+        [base, 0, 0, 2, 0, 0, last, times[0], max(times), -1, -1, -1, len(old)], last, len(old), bytes(body)
+    )
 
 
 class _Walk:
@@ -264,26 +288,6 @@ def cut_record(beginning: bytes, length: int) -> bytes:
     told = str(length).encode()
     body = head + _sized(key) + _sized(value) + encode_varint(1) + _sized(CUT.encode()) + _sized(told)
     return encode_varint(len(body)) + body
-
-
-def readable(record: bytes) -> bytes:
-    """A record whose headers' names are UTF-8: what is none has signs in its place."""
-    _, begin = _varint(record, 0)
-    at = begin + 1
-    for _ in range(2):
-        _, at = _varint(record, at)
-    for _ in range(2):  # key and value
-        size, at = _varint(record, at)
-        at += max(size, 0)
-    count, end = _varint(record, at)
-    body = bytearray(record[begin:end])
-    for _ in range(count):
-        size, end = _varint(record, end)
-        name, end = record[end : end + size], end + size
-        size, after = _varint(record, end)
-        value, end = record[end : after + max(size, 0)], after + max(size, 0)
-        body += _sized(name.decode(errors="replace").encode()) + value
-    return encode_varint(len(body)) + bytes(body)
 
 
 def _sized(data: bytes | None) -> bytes:

@@ -18,8 +18,9 @@ from lakehouse import kafka_access
 from lakehouse.deadline import Deadline
 from lakehouse.settings import Settings
 from streams.batch import RawBatch
+from streams.worker.columnar import no_records
 from streams.worker.ending import STUCK, leave
-from streams.worker.fetching import Pieces, columns
+from streams.worker.fetching import Pieces
 
 _FETCH_WAIT_MS = 200
 # Handed over at once, of all partitions: a fifth of a second's work.
@@ -101,7 +102,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                     break
         if self.consumer.flow_active:
             for tp in self._read_from().keys() - made.keys():  # markers and compaction move a position without a record
-                if batch := self._followed(consumer, tp, columns([])):
+                if batch := self._followed(consumer, tp, no_records()):
                     made[tp] = {**batch, "generation": generation}
         for tp, batch in made.items():
             if not len(batch["offsets"]) or batch["offsets"][0] > batch["first"]:
@@ -233,7 +234,7 @@ class BatchConsumer(driver.Consumer):
             return
         if not fetched or self.should_stop or not self.flow_active:
             return
-        made: Any  # what `columns` made, where Faust has lists of records
+        made: Any  # columns, where Faust has lists of records
         for tp, made in fetched.items():
             # Of when they were fetched, not of when they were asked for: a rebalance can be shorter than the wait.
             generation = made.pop("generation")

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from aiokafka.consumer import fetcher as aiokafka_fetcher
-from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.structs import TopicPartition
 
 from streams.worker import fetching
+from streams.worker.columnar import ColumnRecords
 from streams.worker.fetching import Pieces
 from streams.worker.record_batches import BoundedRecords
 from tests.unit.test_record_batches import batch
@@ -37,7 +38,7 @@ class Held:
     def __init__(self, data: bytes, position: int = 0) -> None:
         self.place = Place(position)
         self.assignment = SimpleNamespace(active=True, state_value=lambda tp: self.place)
-        records = PartitionRecords(TP, BoundedRecords(data), [], position, None, None, False, 1)
+        records = ColumnRecords(TP, BoundedRecords(data), [], position, None, None, False, 1)
         self.result = FetchResult(TP, assignment=self.assignment, partition_records=records, backoff=0)
         self._records: OrderedDict[Any, Any] = OrderedDict({TP: self.result})
         self._wait_consume_future = None
@@ -61,7 +62,7 @@ def take(held: Any, pieces: Pieces, meanwhile: Callable[[], None] = lambda: None
 
 @pytest.fixture
 def pieces(monkeypatch: pytest.MonkeyPatch) -> Pieces:
-    monkeypatch.setattr(fetching, "_PIECE_BYTES", 1_000)
+    monkeypatch.setattr(fetching, "_PIECE_BYTES", 300)
     return Pieces()
 
 

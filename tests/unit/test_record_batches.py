@@ -10,7 +10,6 @@ from typing import Any
 import cramjam
 import lz4.frame
 import pytest
-from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.util import calc_crc32c
@@ -19,7 +18,8 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.worker import fetching, record_batches
+from streams.worker import record_batches
+from streams.worker.columnar import ColumnRecords
 from streams.worker.record_batches import CUT, BoundedRecords, pieces
 
 Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes]]]
@@ -50,6 +50,27 @@ def read(data: bytes) -> list[Record]:
     return found
 
 
+def columnar(data: bytes, first: int = 0, aborted: Any = ()) -> ColumnRecords:
+    """A fetch of a partition, as the worker reads it."""
+    return ColumnRecords(TopicPartition("t", 0), BoundedRecords(data), aborted, first, None, None, False, 1)
+
+
+def all_of(records: ColumnRecords, enough_bytes: int) -> list[Record]:
+    """What comes in pieces, one after the other."""
+    found, more = [], True
+    while more:
+        piece, more = records.take(enough_bytes)
+        assert piece["timestamps"].tolist() == [at * 1000 for at in (piece["timestamps"] // 1000).tolist()]
+        headers = [None] * len(piece["offsets"]) if piece["headers"] is None else piece["headers"].to_pylist()
+        for offset, at, key, value, told in zip(
+            piece["offsets"].tolist(), piece["timestamps"].tolist(), piece["keys"].to_pylist(), piece["values"].to_pylist(),
+            headers, strict=True,
+        ):  # fmt: skip
+            listed = [(name, base64.b64decode(data)) for name, data in json.loads(told)] if told else []
+            found.append((offset, at // 1000, key, value, listed))
+    return found
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces of 1,000 bytes, and messages of at most 400."""
@@ -77,6 +98,11 @@ def test_a_batch_gives_its_records_whatever_its_size(codec: str, sent: list[Any]
     wanted = [(first + r[0], *r[1:]) for r in records]
     assert read(data) == wanted
     assert read(data + data[: len(data) // 2]) == wanted  # a fetch ends within a batch
+    for enough in (1, 500, 1_000_000):
+        assert all_of(columnar(data + data[:40]), enough) == wanted
+    begun = columnar(data, wanted[len(wanted) // 2][0])
+    assert all_of(begun, 100) == wanted[len(wanted) // 2 :]
+    assert begun.next_fetch_offset == wanted[-1][0] + 1
     for piece in pieces(data, 400):
         assert len(piece) <= 1000 + 400 + 61
 
@@ -104,11 +130,8 @@ def test_a_message_that_is_too_long_is_cut_and_says_so_and_its_neighbours_are_wh
 
 
 @pytest.mark.parametrize("codec", CODECS)
-def test_a_header_whose_name_is_no_text_is_read_with_signs_in_its_place(
-    codec: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_header_whose_name_is_no_text_is_read_with_signs_in_its_place(codec: str) -> None:
     """aiokafka can't read it, and Kafka takes it: it would stop its partition for good."""
-    monkeypatch.setattr(BoundedRecords, "_careful_until_s", 0.0)
     sent: list[Record] = [(n, 7, b"k", b"v", [("name", b"x")] if n in (3, 5) else []) for n in range(6)]
     builder = bytearray(batch(sent, "none"))
     at = builder.index(b"name")
@@ -121,23 +144,15 @@ def test_a_header_whose_name_is_no_text_is_read_with_signs_in_its_place(
     header[1], header[5] = 49 + len(payload), CODECS[codec]
     data = bytearray(record_batches._HEADER.pack(*header) + payload)
     data[17:21] = calc_crc32c(bytes(data[21:])).to_bytes(4, "big")
-    found, following = [], 0
-    for _ in range(3):  # fetches
-        records = PartitionRecords(
-            TopicPartition("t", 0), BoundedRecords(bytes(data)), [], following, None, None, False, 1
-        )
-        piece, _ = fetching._read(records)
-        found += list(piece["offsets"])
-        headers = piece["headers"]
-        following = records.next_fetch_offset
-    assert found == [0, 1, 2, 3, 4, 5]
-    assert headers is None or "n\ufffdm\ufffd" in str(headers.to_pylist()) or following == 6
+    piece, more = columnar(bytes(data)).take(1_000_000)
+    assert (list(piece["offsets"]), more) == ([0, 1, 2, 3, 4, 5], False)
+    told = json.loads(piece["headers"][3].as_py())
+    assert told == [["n\ufffdm\ufffd", base64.b64encode(b"x").decode()]]
 
 
 def test_more_headers_than_anybody_has_are_cut_with_a_word() -> None:
     records: list[Record] = [(0, 1, b"k", b"v", [("", b"")] * 5_000)]
-    held = PartitionRecords(TopicPartition("t", 0), BoundedRecords(batch(records, "zstd")), [], 0, None, None, False, 1)
-    piece, _ = fetching._read(held)
+    piece, _ = columnar(batch(records, "zstd")).take(1_000_000)
     told = json.loads(piece["headers"][0].as_py())
     assert len(told) == 1_001
     assert told[-1] == [CUT, base64.b64encode(b"5000 headers").decode()]
