@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import polars as pl
-
 from lakehouse.dashboard.answers import Answer
 from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.query import Query
-from streams.rules.text import number_plan
+from streams.number_plan import e164
 
 _SHOWN = "phone_number, user_id, name, city, plan_type, status, is_inferred, is_deleted"
 _FOUND = 20
@@ -20,12 +18,7 @@ _PROFILE = (
 
 def normalised(text: str) -> str:
     """A number in E.164 by the operator's number plan; a text that is none, as it stands."""
-    bare = "".join(c for c in text if c not in " ()-\t\u00a0")
-    number = pl.Series([bare])
-    for line in number_plan():
-        if number.str.contains(line.pattern)[0]:
-            return str(line.normalise(number)[0])
-    return bare
+    return e164(text) or "".join(c for c in text if c not in " ()-\t\u00a0")
 
 
 def find(panels: Panels, text: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from streams.kernel.keys import buffers
 from streams.kernel.patterns import Automata, matches
 from streams.kernel.strings import NONE, READ, Texts
 from streams.kernel.text import character_at, is_white
+from streams.number_plan import Rule
 
 INVALID = 4
 """What became of a text, beside those of `strings`: it is one, and matches nothing."""
@@ -41,8 +42,8 @@ class Plan(NamedTuple):
     beginnings: Any
 
     @classmethod
-    def of(cls, lines: Sequence[tuple[str, str, int | None, Sequence[str]]]) -> "Plan":
-        """A plan of patterns, each with its prefix, how many last characters it keeps, and the beginnings it takes off.
+    def of(cls, lines: Sequence[Rule]) -> "Plan":
+        """A plan of rules.
 
         Raises:
             UsageError: a pattern is not understood.
@@ -50,14 +51,14 @@ class Plan(NamedTuple):
         text = b""
         rules: list[tuple[int, ...]] = []
         beginnings: list[tuple[int, int]] = []
-        for _, prefix, keep_last, keep_after in lines:
+        for rule in lines:
             at, first = len(text), len(beginnings)
-            text += prefix.encode()
-            for beginning in keep_after:
+            text += rule.prefix.encode()
+            for beginning in rule.keep_after:
                 beginnings.append((len(text), len(text) + len(beginning.encode())))
                 text += beginning.encode()
-            rules.append((at, at + len(prefix.encode()), keep_last or 0, first, len(beginnings)))
-        automata = Automata.of([pattern for pattern, *_ in lines])
+            rules.append((at, at + len(rule.prefix.encode()), rule.keep_last or 0, first, len(beginnings)))
+        automata = Automata.of([rule.pattern for rule in lines])
         return cls(
             *automata, np.frombuffer(text, np.uint8), np.array(rules, np.int64).reshape(-1, 5),
             np.array(beginnings, np.int64).reshape(-1, 2),

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
-import yaml
 
 from lakehouse.paths import data_file
 from streams.contract import FOLDER, Field
 from streams.kernel import phones as kernel
 from streams.kernel import strings
+from streams.number_plan import rules
 from streams.rules.reading import DOMAIN, INVALID, LENGTH, TYPE, Context, Mask, Raw, Reading
 
 # By what became of a text: the code; and whether the text is in the column.
@@ -76,21 +76,13 @@ def read_currency(raw: Raw, field: Field, context: Context) -> Reading:
 
 
 @cache
-def number_plan() -> kernel.Plan:
-    """The operator's number plan, from its file.
-
-    Raises:
-        UsageError: a pattern is not understood.
-    """
-    lines = yaml.safe_load(data_file(FOLDER, "number_plan.yaml").read_text())
-    return kernel.Plan.of(
-        [(line["pattern"], line["prefix"], line.get("keep_last"), line.get("keep_after", ())) for line in lines]
-    )
+def _plan() -> kernel.Plan:
+    return kernel.Plan.of(rules())
 
 
 def read_phone(raw: Raw, field: Field, context: Context) -> Reading:
     """A phone number in E.164 by the number plan; one that matches nothing stays as its trimmed text."""
-    texts, plan, rows = _texts(raw, field), number_plan(), len(raw)
+    texts, plan, rows = _texts(raw, field), _plan(), len(raw)
     e164 = strings.Texts.room(rows, len(texts.out) + rows * plan.longest)._replace(states=texts.states)
     kernel.read_phones(*texts, *plan, np.empty(kernel.CLEAN, np.uint8), e164.out, e164.places)
     return _reading(e164)
