@@ -99,13 +99,16 @@ def _with_room(buffer: Any, size: int, more: int) -> Any:
 
 
 def _binary(content: Any, ends: Any) -> pa.Array:
-    """A binary column of its bytes and of where each value ends (the complement of that where there is none)."""
+    """A binary column of its bytes and of where each value ends (the complement of that where there is none).
+
+    The bytes are copied: the buffer in which they were gathered is larger, and rows may be held for long.
+    """
     there = ends >= 0
     places = np.concatenate([[0], np.where(there, ends, ~ends)]).astype(np.int64)
     rows, count = len(ends), int(np.count_nonzero(there))
     valid = None if count == rows else pa.py_buffer(np.packbits(there, bitorder="little"))
     return pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), rows, [valid, pa.py_buffer(places), pa.py_buffer(content)], rows - count
+        pa.large_binary(), rows, [valid, pa.py_buffer(places), pa.py_buffer(content.copy())], rows - count
     )
 
 

@@ -20,6 +20,7 @@ from streams.contract import contracts
 from streams.worker.assignment import Assignments
 from streams.worker.fetching import bound_fetches
 from streams.worker.membership import client_id, end_former
+from streams.worker.memory import give_back_what_is_freed
 from streams.worker.transport import BatchTransport, NoTables, credentials
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class LakehouseApp(faust.App):
             log.info("whether a predecessor is still in the group is not known: %s", str(error) or "no answer")
 
 
+give_back_what_is_freed()
 bound_fetches(settings().message_bytes)
 app = LakehouseApp(
     settings().consumer_group,
