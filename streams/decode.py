@@ -12,8 +12,12 @@ import pyarrow as pa
 
 from streams import message
 from streams.contract import Contract, contracts
+from streams.kernel.compiled import frozen
+from streams.kernel.keys import Keys
 from streams.kernel.names import Names
+from streams.kernel.phones import tacs
 from streams.kernel.plain import plain
+from streams.kernel.records import Records
 from streams.kernel.scan import MALFORMED, UNNAMED, scan
 from streams.rules.reading import Mask, Raw
 
@@ -83,11 +87,14 @@ def compile_kernel() -> None:
 
     contract = next(iter(contracts().values()))
     for values in ([b"{}"], [b'{"name": "\\n1"}']):
-        raw = next(iter(Decoder(contract).decode(pa.array(values, pa.large_binary())).fields.values()))
+        fields = Decoder(contract).decode(pa.array(values, pa.large_binary())).fields
+        raw = next(iter(fields.values()))
         context = Context("UTC", datetime(1970, 1, 1, tzinfo=UTC), np.zeros(1, np.int64))
         for f in (f for c in contracts().values() for f in c.fields):
             (read_effective_from if f.name == "effective_from" else READERS[f.type])(raw, f, context)
             _ = raw.text, raw.bare
+    Keys(pa.array(["a"])).find(tacs(pa.array(["1" * 15])))
+    Records(1).add(bytes(10), 0, (0, 1), 0, 0, 0, 1)
 
 
 def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
@@ -98,6 +105,8 @@ def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     values = values.cast(pa.large_binary())
     if values.null_count:
         values = values.fill_null(b"")
-    _, places, content = values.buffers() if len(values) else (None, bytes(8), None)
+    if not len(values):
+        return frozen(np.empty(0, np.uint8)), frozen(np.zeros(1, np.int64))
+    _, places, content = values.buffers()
     begins = np.frombuffer(places, np.int64)[values.offset : values.offset + len(values) + 1]
-    return np.frombuffer(b"" if content is None else content, np.uint8), begins
+    return frozen(np.frombuffer(b"" if content is None else content, np.uint8)), frozen(begins)

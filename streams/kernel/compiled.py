@@ -53,3 +53,9 @@ def compiled(function: _Function) -> _Function:
 def inlined(function: _Function) -> _Function:
     """The function as a part of the machine code of those that call it."""
     return cast(_Function, numba.njit(**_OPTIONS, forceinline=True)(function))
+
+
+def frozen(array: Any) -> Any:
+    """The array, not to be written: functions are compiled for each kind of array that they are given, so there is one kind."""
+    array.flags.writeable = False
+    return array

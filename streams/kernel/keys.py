@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from streams.kernel.compiled import compiled
+from streams.kernel.compiled import compiled, frozen
 from streams.kernel.names import hash_of
 
 NONE = -1
@@ -48,13 +48,7 @@ def buffers(column: pa.Array) -> tuple[Any, Any, Any]:
     else:
         there = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[first : first + rows].view(np.bool_)
     found = np.frombuffer(bytes(8), np.int64) if not len(found) else found
-    return np.frombuffer(b"" if text is None else text, np.uint8), _frozen(found), there
-
-
-def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Of the kind that the kernel is compiled for."""
-    array.flags.writeable = False
-    return array
+    return frozen(np.frombuffer(b"" if text is None else text, np.uint8)), frozen(found), there
 
 
 @compiled

@@ -7,8 +7,8 @@ from streams.kernel.json_text import MINUS, NINE, ZERO, after_number
 from streams.kernel.scan import NUMBER, STRING
 
 POINT = 0x2E
-# A number whose digits begin or end beyond so many places is as good as zero or endless.
-_FAR = 1_000_000
+# An exponent beyond any message's length is as good as endless: no zeros that are written out make up for it.
+_FAR = 10**12
 _MOST_DIGITS, _EXACT_POWER = 15, 22  # of a double: 15 digits are kept whatever they are, and 10^22 is one exactly
 _MONEY_DIGITS, _MONEY_PLACES = 14, 4
 _MONEY_END = 10 ** (_MONEY_DIGITS + _MONEY_PLACES)

@@ -180,10 +180,11 @@ class _Parser:
             return (0, 1) if sign == "?" else (int(sign == "+"), None)
         if sign != "{":
             return 1, 1
-        least, comma, most = self.pattern[self.at + 1 : self.pattern.find("}", self.at)].partition(",")
-        if not (least + most).isdigit() or not least.isdigit() or (comma and not most.isdigit()):
+        end = self.pattern.find("}", self.at)
+        least, comma, most = self.pattern[self.at + 1 : end].partition(",")
+        if end < 0 or not (least + most).isdigit() or not least.isdigit() or (comma and not most.isdigit()):
             raise self.wrong("numbers are wanted in {}")
-        self.at = self.pattern.index("}", self.at) + 1
+        self.at = end + 1
         return int(least), int(most) if comma else int(least)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from streams.kernel.compiled import compiled
+from streams.kernel.compiled import compiled, frozen
 from streams.kernel.scan import ESCAPED, STRING
 from streams.kernel.text import put_text, trimmed_begin, trimmed_end
 
@@ -22,7 +22,7 @@ def plain(data: npt.NDArray[np.uint8], kinds: Any, begins: Any, ends: Any) -> np
         found = np.empty(len(data) + room, np.uint8)
         found[: len(data)] = data
         _write_out(found, len(data), kinds, begins, ends)
-        found.flags.writeable = False  # of the one kind that the kernel is compiled for
+        found = frozen(found)
     _trim(found, kinds, begins, ends)
     return found
 

@@ -40,34 +40,30 @@ class Records:
         return self.count == self._found.shape[1]
 
     def add(
-        self, batch: bytes, at: int, first: int, base: int, time_ms: int, fixed_ms: int, enough_bytes: int
+        self, batch: bytes, at: int, span: tuple[int, int], base: int, time_ms: int, fixed_ms: int, enough_bytes: int
     ) -> tuple[int, int]:
         """Take records as long as there is room, and until keys and values are enough.
 
         Args:
             batch: in it they stand.
             at: from there on.
-            first: records before this offset are left out.
+            span: the offsets that are wanted, the end not among them; of these only such as increase, whatever is written.
             base, time_ms: what their offsets and times are counted from.
             fixed_ms: the time of all of them; -1: each has its own.
         Returns:
-            the place after the last one, and the offset after it.
-        Raises:
-            ValueError: it is no record that stands there.
+            the place after the last one (-1: it is no record that stands there), and the offset after it.
         """
         self._keys = _with_room(self._keys, int(self._sizes[0]), len(batch) - at)
         self._values = _with_room(self._values, int(self._sizes[1]), len(batch) - at)
         before = self.count
         self.count, at = _add(
-            np.frombuffer(batch, np.uint8), at, len(batch), first, base, time_ms, fixed_ms, before, self._found, self._keys,
+            np.frombuffer(batch, np.uint8), at, len(batch), *span, base, time_ms, fixed_ms, before, self._found, self._keys,
             self._values, self._sizes, enough_bytes,
         )  # fmt: skip
-        if at < 0:
-            raise ValueError("a record that is none")
         found = self._found[:, before : self.count]
         for row in np.flatnonzero(found[_HEADERS] >= 0).tolist():
             self.headers[before + row] = batch[found[_HEADERS, row] : found[_END, row]]
-        return at, int(found[_OFFSET, -1]) + 1 if found.shape[1] else first
+        return at, int(found[_OFFSET, -1]) + 1 if found.shape[1] else span[0]
 
     @property
     def offsets(self) -> Any:
@@ -114,14 +110,29 @@ def _binary(content: Any, ends: Any) -> pa.Array:
 
 @inlined
 def _varint(data: Any, at: int, end: int) -> tuple[int, int]:
-    """A zigzag number and the place after it (-1: it has no end)."""
+    """A zigzag number of 32 bits, as Kafka reads it, and the place after it (-1: it has no end)."""
     number = shift = 0
-    while at < end and shift < 63:
+    while at < end and shift < 35:
         byte = int(data[at])
         at += 1
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
+            number &= 0xFFFFFFFF
             return (number >> 1) ^ -(number & 1), at
+        shift += 7
+    return 0, -1
+
+
+@inlined
+def _varlong(data: Any, at: int, end: int) -> tuple[int, int]:
+    """The same of 64 bits, in up to ten bytes; of the last one only a bit counts."""
+    number = shift = 0
+    while at < end and shift < 70:
+        byte = int(data[at])
+        at += 1
+        number |= ((byte & 1) << 63) if shift == 63 else ((byte & 0x7F) << shift)
+        if byte < 0x80:
+            return ((number >> 1) & 0x7FFFFFFFFFFFFFFF) ^ -(number & 1), at
         shift += 7
     return 0, -1
 
@@ -144,21 +155,21 @@ def _copied(data: Any, at: int, end: int, out: Any, sizes: Any, which: int) -> t
 
 @compiled
 def _add(
-    data: Any, at: int, end: int, first: int, base: int, time: int, fixed: int, count: int, found: Any, keys: Any, values: Any,
-    sizes: Any, enough: int,
+    data: Any, at: int, end: int, first: int, beyond: int, base: int, time: int, fixed: int, count: int, found: Any, keys: Any,
+    values: Any, sizes: Any, enough: int,
 ) -> tuple[int, int]:  # fmt: skip
     while at < end and count < found.shape[1] and sizes[0] + sizes[1] < enough:
         size, at = _varint(data, at, end)
         if at < 0 or size < 1 or size > end - at:
             return count, -1
         last = at + size
-        later, at = _varint(data, at + 1, last)
+        later, at = _varlong(data, at + 1, last)
         if at < 0:
             return count, -1
         delta, at = _varint(data, at, last)
         if at < 0:
             return count, -1
-        if base + delta < first:
+        if base + delta < first or base + delta >= beyond:
             at = last
             continue
         found[_OFFSET, count], found[_TIME, count] = base + delta, fixed if fixed >= 0 else time + later
@@ -168,9 +179,12 @@ def _add(
         found[_VALUE, count], at = _copied(data, at, last, values, sizes, 1)
         if at < 0:
             return count, -1
-        headers, _ = _varint(data, at, last)
+        headers, following = _varint(data, at, last)
+        if following < 0:
+            return count, -1
         found[_HEADERS, count], found[_END, count] = at if headers != 0 else _NONE, last
         count += 1
+        first = base + delta + 1
         at = last
     return count, at
 
@@ -200,9 +214,10 @@ def headers_of(data: bytes, most: int) -> tuple[list[tuple[str, bytes]], int]:
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
     number = shift = 0
-    for place in range(at, min(at + 9, len(data))):
+    for place in range(at, min(at + 5, len(data))):
         number |= (data[place] & 0x7F) << shift
         if data[place] < 0x80:
+            number &= 0xFFFFFFFF
             return (number >> 1) ^ -(number & 1), place + 1
         shift += 7
     raise ValueError("a number without an end")

@@ -1,11 +1,12 @@
 """A partition's fetch as columns: aiokafka's reader of fetched batches, without its object a record."""
 
+import struct
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
-from aiokafka.errors import CorruptRecordException
+from aiokafka.errors import CorruptRecordException, KafkaError
 
 from streams.bronze import encode_headers
 from streams.kernel.records import Records, headers_of
@@ -18,6 +19,8 @@ _MOST_HEADERS = 1_000
 # The years 1970 to 9999, and -1 for what has no time.
 _FIRST_MS, _LAST_MS = -1, 253_402_300_799_999
 _FIXED_TIME = 0b1000
+# What readers of a batch raise that is none: our own, and aiokafka's of headers, markers and old formats.
+_FAULTS = (KafkaError, ValueError, IndexError, SystemError, struct.error)
 
 
 class ColumnRecords(PartitionRecords):
@@ -47,10 +50,10 @@ class ColumnRecords(PartitionRecords):
                 if self._header is None and not self._open():
                     return columns(taken), False
                 self._read(taken, enough_bytes)
-        except CorruptRecordException as error:
+        except _FAULTS as error:
+            self._fault = CorruptRecordException(f"a batch that can't be read ({error})")
             if not taken.count:
-                raise
-            self._fault = error
+                raise self._fault from error
         return columns(taken), True
 
     def _open(self) -> bool:
@@ -79,13 +82,18 @@ class ColumnRecords(PartitionRecords):
         header = self._header
         assert header is not None
         fixed = header.last_ms if header.attributes & _FIXED_TIME else -1
-        try:
-            self._at, following = taken.add(
-                self._data, self._at, self.next_fetch_offset, header.base, header.first_ms, fixed, enough_bytes
-            )
-        except ValueError as error:
-            raise CorruptRecordException(f"a batch that can't be read ({error})") from error
+        self._at, following = taken.add(
+            self._data,
+            self._at,
+            (self.next_fetch_offset, self._after),
+            header.base,
+            header.first_ms,
+            fixed,
+            enough_bytes,
+        )
         self.next_fetch_offset = max(self.next_fetch_offset, following)
+        if self._at < 0:
+            raise ValueError("a record that is none")
         if self._at >= len(self._data):
             # Compaction may have removed a batch's last records: the next one begins behind its own last offset. A piece of a
             # batch may lie before where the fetch began.

@@ -158,7 +158,8 @@ def pieces(batch: bytes, message_bytes: int) -> Iterator[bytes]:
             held, count = bytearray(), 0
         held += record
         count += 1
-        delta = last if number == header[_COUNT] - 1 else _offset_delta(record)
+        # what a record says of its own offset is a producer's word: never back, and never beyond its batch
+        delta = last if number == header[_COUNT] - 1 else min(max(delta, _offset_delta(record)), last)
     if held:
         yield _assembled(header, last, count, bytes(held))
 
@@ -219,8 +220,9 @@ class _Walk:
             if byte < 0x80:
                 break
             shift += 7
-            if shift > 63:
+            if shift > 28:
                 raise ValueError("a number without an end")
+        number &= 0xFFFFFFFF
         length = (number >> 1) ^ -(number & 1)
         if length < 0:
             raise ValueError("a record of negative length")
@@ -242,13 +244,14 @@ class _Walk:
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag number and the place after it."""
+    """A zigzag number, of which 32 bits count, and the place after it."""
     number = shift = 0
     while True:
         byte = data[at]
         at += 1
         number |= (byte & 0x7F) << shift
         if byte < 0x80:
+            number &= 0xFFFFFFFF
             return (number >> 1) ^ -(number & 1), at
         shift += 7
 

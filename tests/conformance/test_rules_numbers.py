@@ -1,6 +1,6 @@
 """Numbers and money where a contract bounds them."""
 
-from tests.conformance.judging import outcome
+from tests.conformance.judging import J, outcome
 
 
 def test_more_money_than_the_column_holds_is_only_a_warning_where_nothing_rules_it() -> None:
@@ -36,3 +36,13 @@ def test_doubles_keep_their_bounds() -> None:
         "range",
         "malformed:json",
     ]
+
+
+def test_a_number_longer_than_anybodys_exponent_is_exact() -> None:
+    ten, tenth = J("1" + "0" * 1_000_006 + "e-1000005"), J("0." + "0" * 1_000_005 + "1e1000006")
+    for text in (ten, tenth):
+        value = 10 if text is ten else 1
+        assert outcome({"type": "money"}, [text, str(text)]) == [(value, None, None)] * 2
+        assert outcome({"type": "int"}, [text, str(text)]) == [(value, None, None)] * 2
+        assert outcome({"type": "double"}, [text, str(text)]) == [(value, None, None)] * 2
+        assert outcome({"type": "string"}, [text]) == [(str(value), None, None)]

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from streams.worker import record_batches
 from streams.worker.columnar import ColumnRecords
-from streams.worker.record_batches import CUT, BoundedRecords, pieces
+from streams.worker.record_batches import CUT, BoundedRecords, encode_varint, pieces
 
 Record = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes]]]
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -148,6 +148,91 @@ def test_a_header_whose_name_is_no_text_is_read_with_signs_in_its_place(codec: s
     assert (list(piece["offsets"]), more) == ([0, 1, 2, 3, 4, 5], False)
     told = json.loads(piece["headers"][3].as_py())
     assert told == [["n\ufffdm\ufffd", base64.b64encode(b"x").decode()]]
+
+
+def record(delta: bytes, value: bytes = b"v", later: bytes = b"\0", headers: bytes = b"\0") -> bytes:
+    """A record as a producer may write it, which the broker does not look at more closely than this."""
+    body = b"\0" + later + delta + encode_varint(-1) + encode_varint(len(value)) + value + headers
+    return encode_varint(len(body)) + body
+
+
+def raw_batch(records: list[bytes], first: int = 100) -> bytes:
+    """A batch of such records, with its checksum."""
+    body, last = b"".join(records), len(records) - 1
+    header = [first, 49 + len(body), 0, 2, 0, 0, last, 1_000, 1_000, -1, -1, -1, len(records)]
+    made = bytearray(record_batches._HEADER.pack(*header) + body)
+    made[17:21] = calc_crc32c(bytes(made[21:])).to_bytes(4, "big")
+    return bytes(made)
+
+
+NEXT = raw_batch([record(encode_varint(0), b"next")], 103)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "wanted"),
+    [
+        ([0, 1, 2], [100, 101, 102]), ([0, 0, 0], [100]), ([2, 1, 0], [102]), ([2**31 - 1, 1, 2], [101, 102]),
+        ([0, 1, 2**31 - 1], [100, 101]), ([-5, 1, 1], [101]),
+    ],
+)  # fmt: skip
+def test_offsets_only_ever_grow_within_their_batch_whatever_records_say(deltas: list[int], wanted: list[int]) -> None:
+    """The broker does not look at them where a batch is not compressed."""
+    data = raw_batch([record(encode_varint(delta), b"%d" % delta) for delta in deltas]) + NEXT
+    for enough in (1, 1_000_000):
+        held = columnar(data, 100)
+        found = all_of(held, enough)
+        assert [r[0] for r in found] == [*wanted, 103]
+        assert held.next_fetch_offset == 104
+
+
+@pytest.mark.parametrize("codec", ["gzip", "zstd"])
+@pytest.mark.usefixtures("small")
+def test_a_piece_of_a_batch_ends_where_its_batch_does(codec: str) -> None:
+    deltas = [0, 2**31 - 1, 1, 2, 5, 4, 2**30, 7, 8, 9]
+    plain = raw_batch([record(encode_varint(delta), b"x" * 300) for delta in deltas])
+    header = list(record_batches._HEADER.unpack_from(plain))
+    packed = gzip.compress(plain[61:]) if codec == "gzip" else zstd.compress(plain[61:])
+    header[1], header[5] = 49 + len(packed), CODECS[codec]
+    made = bytearray(record_batches._HEADER.pack(*header) + packed)
+    made[17:21] = calc_crc32c(bytes(made[21:])).to_bytes(4, "big")
+    held = columnar(bytes(made), 100)
+    found = [r[0] for r in all_of(held, 1_000_000)]
+    assert found == sorted(set(found))
+    assert held.next_fetch_offset == 110
+
+
+def test_numbers_are_read_as_kafka_reads_them() -> None:
+    """Java takes ten bytes for a time, and of a 32-bit number's fifth byte only the bits that fit."""
+    longest = b"\x80" * 9 + b"\0"
+    found = all_of(columnar(raw_batch([
+        record(encode_varint(0), later=longest), record(b"\x82\x80\x80\x80\x10"), record(encode_varint(2)),
+    ]) + NEXT, 100), 1_000_000)  # fmt: skip
+    assert [(r[0], r[1]) for r in found] == [(100, 1_000), (101, 1_000), (102, 1_000), (103, 1_000)]
+    far = all_of(columnar(raw_batch([record(encode_varint(0), later=encode_varint(-(2**62)))]), 100), 1_000)
+    assert far == [(100, -1, None, b"v", [])]
+
+
+def test_what_stands_before_a_bad_record_is_given_and_the_position_is_behind_it() -> None:
+    headers = b"\x02" + encode_varint(1) + b"h" + encode_varint(1) + b"x"
+    held = columnar(
+        raw_batch([record(encode_varint(0), headers=headers), b"\x10\0\0\xff", record(encode_varint(2))]), 100
+    )
+    piece, more = held.take(1_000_000)
+    assert (piece["offsets"].tolist(), more, held.next_fetch_offset) == ([100], True, 101)
+    assert json.loads(piece["headers"][0].as_py()) == [["h", "eA=="]]
+    with pytest.raises(CorruptRecordException):
+        held.take(1_000_000)
+
+
+@given(st.binary(max_size=120), st.integers(0, 60))
+def test_rubbish_behind_a_good_header_is_told_as_that(body: bytes, cut: int) -> None:
+    held = columnar(raw_batch([record(encode_varint(0)), body])[: 61 + cut + len(body)], 100)
+    try:
+        while held.take(50)[1]:
+            pass
+    except CorruptRecordException:
+        pass
+    assert 100 <= held.next_fetch_offset <= 102
 
 
 def test_more_headers_than_anybody_has_are_cut_with_a_word() -> None:
