@@ -7,12 +7,15 @@ same functions in the interpreter, where an index out of bounds is an error; the
 
 import hashlib
 import os
+import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 
+_FORGOTTEN_S = 30 * 24 * 3600.0
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -24,10 +27,19 @@ def _folder() -> Path:
     return Path(root) / "kernel" / f"{names}-{numba.__version__}"
 
 
+def _forget_old(root: Path) -> None:
+    """Remove the machine code of sources of long ago; who still runs it has it in memory."""
+    for folder in root.glob("*-*"):
+        if time.time() - folder.stat().st_mtime > _FORGOTTEN_S:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _kept() -> bool:
     """Whether there is a folder for machine code: without one each process compiles for itself, which takes seconds."""
     try:
         folder = _folder()
+        if not folder.exists():
+            _forget_old(folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             return False
