@@ -63,7 +63,7 @@ image-digests: setup ## pin compose.yaml's images by digest, in compose.digests.
 secrets: ## make the passwords for compose.yaml, each a file in secrets/; those that are there stay
 	@mkdir -p secrets && chmod 700 secrets
 	@for file in $$(sed -n 's|.*{file: \./\(secrets/[A-Z0-9_]*\)}|\1|p' compose.yaml); do \
-	  test -s $$file || { openssl rand -hex 20 > $$file && chmod 444 $$file && echo made $$file; } || exit 1; \
+	  test -s $$file || { openssl rand -hex 24 > $$file && chmod 444 $$file && echo made $$file; } || exit 1; \
 	done
 
 clean: ## remove the environment and caches; data in .lakehouse stays

@@ -7,11 +7,17 @@ addresses, passwords and certificates in their own way. All of them are made her
 import ssl
 from typing import Any
 
+from lakehouse.errors import UsageError
 from lakehouse.settings import Settings
 
 
 def librdkafka(settings: Settings) -> dict[str, Any]:
-    """For `confluent_kafka`: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md."""
+    """For `confluent_kafka`: https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md.
+
+    Raises:
+        UsageError: a password or a file that the settings ask for is not there.
+    """
+    _check(settings)
     found: dict[str, Any] = {
         "bootstrap.servers": settings.kafka_bootstrap,
         "security.protocol": settings.kafka_security_protocol,
@@ -34,7 +40,8 @@ def librdkafka(settings: Settings) -> dict[str, Any]:
 
 
 def aiokafka(settings: Settings) -> dict[str, Any]:
-    """For `aiokafka`'s clients, as keyword arguments."""
+    """For `aiokafka`'s clients, as keyword arguments. Raises as `librdkafka` does."""
+    _check(settings)
     found: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap.split(","),
         "security_protocol": settings.kafka_security_protocol,
@@ -94,6 +101,20 @@ def properties(values: dict[str, str]) -> str:
 def _quoted(value: str) -> str:
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+def _check(settings: Settings) -> None:
+    """What clients would end in errors of their own about."""
+    if _has_password(settings) and not settings.kafka_sasl_password.get_secret_value():
+        raise UsageError(
+            f"LAKEHOUSE_KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}, which takes a password:"
+            " set LAKEHOUSE_KAFKA_SASL_USERNAME and LAKEHOUSE_KAFKA_SASL_PASSWORD"
+        )
+    if _has_certificates(settings):
+        for name in ("kafka_ssl_ca", "kafka_ssl_cert", "kafka_ssl_key"):
+            file = getattr(settings, name)
+            if file is not None and not file.is_file():
+                raise UsageError(f"LAKEHOUSE_{name.upper()} is {file}, where there is no file")
 
 
 def _has_password(settings: Settings) -> bool:

@@ -216,6 +216,8 @@ def _sources(settings_cls: type[BaseSettings]) -> dict[str, PydanticBaseSettings
     env, dotenv = EnvSettingsSource(settings_cls), DotEnvSettingsSource(settings_cls)
     found: dict[str, PydanticBaseSettingsSource] = {"environment": env}
     if folder := os.environ.get(SECRETS_DIR):
+        if not Path(folder).is_dir():
+            raise UsageError(f"{SECRETS_DIR} is {folder}, where there is no folder")
         found["secrets"] = SecretsSettingsSource(settings_cls, secrets_dir=folder)
     data_dir = env().get("data_dir") or dotenv().get("data_dir") or Settings.model_fields["data_dir"].default
     stack = DotEnvSettingsSource(settings_cls, env_file=Path(data_dir) / STACK_FILE)

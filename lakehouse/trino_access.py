@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import requests
 import trino
 
+from lakehouse.errors import UsageError
 from lakehouse.settings import Settings
 
 _TIMEOUT_S = 60
@@ -66,6 +67,8 @@ class _Trusting(requests.Session):
 def _session(settings: Settings) -> requests.Session:
     if settings.trino_ca is None:
         return requests.Session()
+    if not settings.trino_ca.is_file():
+        raise UsageError(f"LAKEHOUSE_TRINO_CA is {settings.trino_ca}, where there is no file")
     session = _Trusting()
     session.verify = str(settings.trino_ca)
     return session

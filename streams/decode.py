@@ -4,6 +4,8 @@ The kernel reads whole batches (`streams.kernel`). What few rows have, members t
 fit no column, is read one message at a time (`streams.message`).
 """
 
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +14,7 @@ import pyarrow as pa
 
 from streams import message
 from streams.contract import Contract, contracts
-from streams.kernel.compiled import frozen
+from streams.kernel.compiled import frozen, is_compiled, mark_compiled
 from streams.kernel.keys import Keys
 from streams.kernel.names import Names
 from streams.kernel.phones import tacs
@@ -95,6 +97,15 @@ def compile_kernel() -> None:
             _ = raw.text, raw.bare
     Keys(pa.array(["a"])).find(tacs(pa.array(["1" * 15])))
     Records(1).add(bytes(10), 0, (0, 1), 0, 0, 0, 1)
+    mark_compiled()
+
+
+def ensure_compiled() -> None:
+    """Have the kernel compiled by another process, if nobody has: the compiler takes 150 MB, and would keep them."""
+    if not is_compiled():
+        subprocess.run(
+            [sys.executable, "-c", "from streams.decode import compile_kernel; compile_kernel()"], check=False
+        )
 
 
 def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:

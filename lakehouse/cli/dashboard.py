@@ -30,6 +30,8 @@ def dashboard_command(in_browser: bool, link: bool, as_json: bool) -> None:
     opened = door.link(settings())
     url = opened if link else settings().dashboard_url
     answers = _answers(settings().dashboard_url)
+    if not answers:
+        door.require_token(settings())
     if as_json:
         click.echo(json.dumps({"url": url, "serving": answers}))
     else:

@@ -69,6 +69,18 @@ def hosts(settings: Settings) -> list[str]:
     return sorted({own, *settings.dashboard_hosts, *(() if beyond else LOOPBACK)})
 
 
+def require_token(settings: Settings) -> None:
+    """Raises:
+    UsageError: there is no token, and the dashboard is not open on loopback.
+    """
+    host = listens_on(settings)
+    if not settings.dashboard_token.get_secret_value() and not (settings.dashboard_open and host in LOOPBACK):
+        raise UsageError(
+            f"the dashboard on {host} needs LAKEHOUSE_DASHBOARD_TOKEN, which its viewers must show"
+            " (`lakehouse up` makes one); LAKEHOUSE_DASHBOARD_OPEN=1 does without, on loopback, for all on this machine"
+        )
+
+
 class Door:
     """ASGI middleware: asks who is there, before anything else, and writes down what was asked for."""
 
@@ -86,11 +98,7 @@ class Door:
         url = urlsplit(settings.dashboard_url)
         # cookies know no ports: two stacks on one machine need two names
         self._cookie, self._safe = f"lakehouse-{url.port or 80}", url.scheme == "https"
-        if not self._token and not self._open:
-            raise UsageError(
-                f"the dashboard on {listens_on(settings)} needs LAKEHOUSE_DASHBOARD_TOKEN, which its viewers must show"
-                " (`lakehouse up` makes one); LAKEHOUSE_DASHBOARD_OPEN=1 does without, on loopback, for all on this machine"
-            )
+        require_token(settings)
         self._seal = hmac.digest(self._token.encode(), b"lakehouse dashboard", hashlib.sha256).hex()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

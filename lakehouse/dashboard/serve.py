@@ -11,7 +11,7 @@ import uvicorn
 
 from lakehouse.copies.server import Server
 from lakehouse.dashboard.app import Dashboard
-from lakehouse.dashboard.door import listens_on
+from lakehouse.dashboard.door import listens_on, require_token
 from lakehouse.dashboard.model import model
 from lakehouse.dashboard.panels import Panels
 from lakehouse.dashboard.pipeline import Pipeline
@@ -27,6 +27,7 @@ def server(now: Settings) -> uvicorn.Server:
     Raises:
         UsageError: a file of the dashboard can't be read, or there is no token.
     """
+    require_token(now)
     url = urlsplit(now.dashboard_url)
     reader = Server(now)
     pipeline: list[Pipeline] = []

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+_COMPLETE = "complete"
 _FORGOTTEN_S = 30 * 24 * 3600.0
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
@@ -22,7 +23,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 def _folder() -> Path:
     """The folder of these sources; the setting `cache_dir`, but read before there are settings."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    names = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+    # Numba compiles anew what lies elsewhere or was written anew, too
+    told = b"".join(f"{path} {path.stat().st_mtime_ns} ".encode() + path.read_bytes() for path in sources)
+    names = hashlib.sha256(told).hexdigest()[:16]
     root = os.environ.get("LAKEHOUSE_CACHE_DIR") or Path.home() / ".cache" / "lakehouse"
     return Path(root) / "kernel" / f"{names}-{numba.__version__}"
 
@@ -50,6 +53,17 @@ def _kept() -> bool:
 
 
 _KEPT = _kept()
+
+
+def mark_compiled() -> None:
+    """Say that all functions are compiled."""
+    if _KEPT:
+        (_folder() / _COMPLETE).touch()
+
+
+def is_compiled() -> bool:
+    """Whether all functions are compiled, for processes that start now; also where no machine code can be kept."""
+    return not _KEPT or bool(getattr(numba.config, "DISABLE_JIT", False)) or (_folder() / _COMPLETE).exists()
 
 
 # Without reference counts: counting them costs more than most of these functions do, which make no arrays (`_nrt` is Numba's

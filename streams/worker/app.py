@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from lakehouse.settings import settings
 from streams.batch import RawBatch
 from streams.contract import contracts
+from streams.decode import ensure_compiled
 from streams.worker.assignment import Assignments
 from streams.worker.fetching import bound_fetches
 from streams.worker.membership import client_id, end_former
@@ -50,7 +51,9 @@ class LakehouseApp(faust.App):
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         logging.getLogger("pyiceberg").setLevel(logging.WARNING)  # a line for every file it opens
         self.assignments = Assignments(contracts(), settings())
-        await asyncio.get_running_loop().run_in_executor(None, self.assignments.open)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, ensure_compiled)
+        await loop.run_in_executor(None, self.assignments.open)
         await super().on_first_start()
 
     async def end_former(self) -> None:

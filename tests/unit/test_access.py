@@ -11,8 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
-from lakehouse import kafka_access, redis_access
+from lakehouse import kafka_access, redis_access, trino_access
 from lakehouse.cli.main import cli
+from lakehouse.errors import UsageError
 from lakehouse.settings import Settings, origins, settings
 from lakehouse.stack import clickhouse, kafka_users, redis, seaweed
 from lakehouse.stack.catalogs import passwords
@@ -24,15 +25,16 @@ SCRAM: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_every_client_is_told_the_same_in_its_own_words() -> None:
-    now = Settings(**SCRAM)
+def test_every_client_is_told_the_same_in_its_own_words(tmp_path: Path) -> None:
+    (authority := tmp_path / "ca.pem").touch()
+    now = Settings(**{**SCRAM, "kafka_ssl_ca": authority})
     assert kafka_access.librdkafka(now) == {
         "bootstrap.servers": "a:1,b:2", "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
-        "sasl.username": "me", "sasl.password": 'p"w\\', "ssl.ca.location": "/ca.pem", "log_level": 0,
+        "sasl.username": "me", "sasl.password": 'p"w\\', "ssl.ca.location": str(authority), "log_level": 0,
     }  # fmt: skip
     java = kafka_access.java(now)
     assert java["sasl.jaas.config"].endswith('scram.ScramLoginModule required username="me" password="p\\"w\\\\";')
-    assert (java["ssl.truststore.type"], java["ssl.truststore.location"]) == ("PEM", "/ca.pem")
+    assert (java["ssl.truststore.type"], java["ssl.truststore.location"]) == ("PEM", str(authority))
     assert kafka_access.properties({"a": "x\\y\nz"}) == "a=x\\\\y\\nz\n"
     plain = Settings(kafka_bootstrap="a:1")
     assert kafka_access.aiokafka(plain) == {"bootstrap_servers": ["a:1"], "security_protocol": "PLAINTEXT"}
@@ -163,3 +165,32 @@ def test_the_file_of_handlers_is_what_the_code_writes() -> None:
 
     text = (data_folder("clickhouse") / "etc" / "config.xml").read_text()
     assert clickhouse.with_handlers(text, ["lakehouse", "reader", "federation"]) == text
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"kafka_sasl_password": SecretStr("")}, "LAKEHOUSE_KAFKA_SASL_PASSWORD"),
+        ({"kafka_ssl_ca": Path("/no/such/file")}, "LAKEHOUSE_KAFKA_SSL_CA"),
+    ],
+)
+def test_what_a_client_would_stumble_over_is_said_by_its_name(changed: dict[str, Any], named: str) -> None:
+    for client in (kafka_access.librdkafka, kafka_access.aiokafka):
+        with pytest.raises(UsageError, match=named):
+            client(Settings(**{**SCRAM, "kafka_ssl_ca": None, **changed}))
+
+
+def test_a_file_or_a_folder_that_is_not_there_is_said_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="LAKEHOUSE_TRINO_CA"):
+        trino_access.connect(Settings(trino_ca=Path("/no/such/file")), writes=False, source="a test")
+    monkeypatch.setenv("LAKEHOUSE_SECRETS_DIR", "/no/such/folder")
+    settings.cache_clear()
+    with pytest.raises(UsageError, match="LAKEHOUSE_SECRETS_DIR"):
+        settings()
+
+
+def test_a_dashboard_without_a_token_is_refused_before_it_says_where_it_is() -> None:
+    done = CliRunner().invoke(cli, ["dashboard", "--link"])
+    assert isinstance(done.exception, UsageError)
+    assert "LAKEHOUSE_DASHBOARD_TOKEN" in str(done.exception)
+    assert done.output == ""

@@ -135,7 +135,7 @@ def test_one_command_makes_the_secrets_once_where_nobody_else_can_enter(tmp_path
     folder = tmp_path / "secrets"
     made = {path.name: path.read_text().strip() for path in folder.iterdir()}
     assert made.keys() == ALL
-    assert all(re.fullmatch("[0-9a-f]{40}", value) for value in made.values())
+    assert all(re.fullmatch("[0-9a-f]{48}", value) for value in made.values())
     assert len(set(made.values())) == len(ALL)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     # containers run under other users

@@ -7,6 +7,7 @@ from pathlib import Path
 import numba
 import pytest
 
+from streams import decode
 from streams.kernel import compiled
 
 
@@ -31,3 +32,17 @@ def test_where_nothing_can_be_kept_each_process_compiles_for_itself(
     (tmp_path / "a file").touch()
     monkeypatch.setenv("LAKEHOUSE_CACHE_DIR", str(tmp_path / "a file"))
     assert not compiled._kept()
+
+
+def test_a_worker_has_the_kernel_compiled_by_another_process_and_only_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    started: list[list[str]] = []
+    monkeypatch.setattr(compiled, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(compiled, "_KEPT", True)
+    monkeypatch.setattr(decode.subprocess, "run", lambda command, **_: started.append(command))
+    decode.ensure_compiled()
+    assert [command[2] for command in started] == ["from streams.decode import compile_kernel; compile_kernel()"]
+    compiled.mark_compiled()
+    decode.ensure_compiled()
+    assert len(started) == 1
