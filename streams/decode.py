@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from streams import message
 from streams.contract import Contract, contracts
-from streams.kernel.compiled import frozen, is_compiled, mark_compiled
+from streams.kernel.arrow import buffers
+from streams.kernel.compiled import is_compiled, mark_compiled
 from streams.kernel.keys import Keys
 from streams.kernel.names import Names
 from streams.kernel.phones import tacs
@@ -52,7 +53,8 @@ class Decoder:
 
     def decode(self, values: pa.Array) -> Decoded:
         """Read a binary array of messages."""
-        data, places = _buffers(values)
+        # a null has no bytes here, and Arrow allows it some
+        data, places, _ = buffers(values.fill_null(b"") if values.null_count else values)
         state, kinds, begins, ends = scan(data, places, self._names)
         data = plain(data, kinds, begins, ends)
         fields = {
@@ -106,18 +108,3 @@ def ensure_compiled() -> None:
         subprocess.run(
             [sys.executable, "-c", "from streams.decode import compile_kernel; compile_kernel()"], check=False
         )
-
-
-def _buffers(values: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes of a binary array, and where each value begins in them.
-
-    A null has no bytes here, and Arrow allows it some: such an array is written anew.
-    """
-    values = values.cast(pa.large_binary())
-    if values.null_count:
-        values = values.fill_null(b"")
-    if not len(values):
-        return frozen(np.empty(0, np.uint8)), frozen(np.zeros(1, np.int64))
-    _, places, content = values.buffers()
-    begins = np.frombuffer(places, np.int64)[values.offset : values.offset + len(values) + 1]
-    return frozen(np.frombuffer(b"" if content is None else content, np.uint8)), frozen(begins)

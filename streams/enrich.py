@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import pyarrow as pa
 from streams.contract import Contract
 from streams.kernel.keys import Keys
 from streams.kernel.phones import tacs
+from streams.rules.reading import Mask
 from streams.validate import Validated
 
 
@@ -48,18 +50,29 @@ def enrich(contract: Contract, validated: Validated, frames: Mapping[str, pl.Dat
     Args:
         frames: one reference frame a source, unique by its first column, the key.
     """
-    columns: dict[str, pa.Array] = {}
-    for e in contract.enrichment:
-        if e.tac_of is not None:
-            columns[e.column] = tacs(validated.columns[e.tac_of])
-    available = {**validated.columns, **columns}
+    tac_of = {e.tac_of: e.column for e in contract.enrichment if e.tac_of is not None}
+    for f in contract.fields:
+        if f.type == "imei" and f.known_in is not None:
+            tac_of.setdefault(f.column, f"TAC of {f.column}")
+    keys = {**validated.columns, **{column: tacs(validated.columns[imei]) for imei, column in tac_of.items()}}
+    keys |= {e.column: keys[tac_of[e.tac_of]] for e in contract.enrichment if e.tac_of is not None}
+
+    @cache  # a column is enriched by, and held against, the same reference
+    def find(reference: str, key: str) -> npt.NDArray[np.int64]:
+        return _records(frames[reference]).find(keys[key])
+
+    columns = {e.column: keys[e.column] for e in contract.enrichment if e.tac_of is not None}
     for (reference, key), wanted in _lookups(contract).items():
-        records = _records(frames[reference])
-        found = records.find(available[key])
+        found = find(reference, key)
         rows = pa.array(found, mask=found < 0)
         for column, attribute in wanted:
-            columns[column] = records.take(attribute, rows)
-    _warn_unknown(contract, validated, frames)
+            columns[column] = _records(frames[reference]).take(attribute, rows)
+    unknown = {}
+    for f in contract.fields:
+        if f.known_in is not None:
+            key = tac_of[f.column] if f.type == "imei" else f.column
+            unknown[f"unknown:{f.name}"] = np.asarray(keys[key].is_valid()) & (find(f.known_in, key) < 0)
+    _warn(contract, validated, {code: rows for code, rows in unknown.items() if rows.any()})
     none = pa.nulls(len(validated.malformed), pa.large_string())
     return {e.column: columns.get(e.column, none) for e in contract.enrichment}
 
@@ -73,16 +86,8 @@ def _lookups(contract: Contract) -> dict[tuple[str, str], list[tuple[str, str]]]
     return lookups
 
 
-def _warn_unknown(contract: Contract, validated: Validated, frames: Mapping[str, pl.DataFrame]) -> None:
-    unknown = {}
-    for f in contract.fields:
-        if f.known_in is None:
-            continue
-        values = validated.columns[f.column]
-        keys = tacs(values) if f.type == "imei" else values
-        rows = np.asarray(keys.is_valid()) & (_records(frames[f.known_in]).find(keys) < 0)
-        if rows.any():
-            unknown[f"unknown:{f.name}"] = rows
+def _warn(contract: Contract, validated: Validated, unknown: dict[str, Mask]) -> None:
+    """Put warnings between the others, in the contract's order."""
     if unknown:
         place = {f.name: i for i, f in enumerate(contract.fields)}
         merged = {**validated.warnings, **unknown}

@@ -20,12 +20,12 @@ def fetch_command() -> None:
     time. Redis, SeaweedFS, ClickHouse and Java came with pip. `lakehouse up` fetches by itself what is missing. Last the
     workers' kernel is compiled for this machine, into the same folder.
     """
-    from streams.decode import compile_kernel
+    from streams.decode import ensure_compiled
 
     console = Console(stderr=True)
     fetch_with_progress(console)
-    with console.status("compiling the workers' kernel (10 s, once)"):
-        compile_kernel()
+    with console.status("compiling the workers' kernel (half a minute, once)"):
+        ensure_compiled()
     click.echo(f"all servers are in {settings().cache_dir}")
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from streams.kernel.arrow import text_array
 from streams.kernel.compiled import compiled
-from streams.kernel.strings import text_array
 
 
 def texts(data: Any, kinds: Any, begins: Any, ends: Any, wanted: npt.NDArray[np.bool_]) -> pa.Array:

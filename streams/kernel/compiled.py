@@ -37,38 +37,38 @@ def _forget_old(root: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _kept() -> bool:
-    """Whether there is a folder for machine code: without one each process compiles for itself, which takes seconds."""
+def _keep() -> Path | None:
+    """The folder for machine code; None where there can be none: then each process compiles for itself, which takes seconds."""
     try:
         folder = _folder()
         if not folder.exists():
             _forget_old(folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
-            return False
+            return None
     except (OSError, RuntimeError):  # no home
-        return False
+        return None
     setattr(numba.config, "CACHE_DIR", str(folder))  # noqa: B010 - it is made of the environment, which types do not see
-    return True
+    return folder
 
 
-_KEPT = _kept()
+_KEPT = _keep()
 
 
 def mark_compiled() -> None:
     """Say that all functions are compiled."""
-    if _KEPT:
-        (_folder() / _COMPLETE).touch()
+    if _KEPT is not None:
+        (_KEPT / _COMPLETE).touch()
 
 
 def is_compiled() -> bool:
     """Whether all functions are compiled, for processes that start now; also where no machine code can be kept."""
-    return not _KEPT or bool(getattr(numba.config, "DISABLE_JIT", False)) or (_folder() / _COMPLETE).exists()
+    return _KEPT is None or bool(getattr(numba.config, "DISABLE_JIT", False)) or (_KEPT / _COMPLETE).exists()
 
 
 # Without reference counts: counting them costs more than most of these functions do, which make no arrays (`_nrt` is Numba's
 # private word for it, so its version is pinned, and a test looks for counts in the machine code).
-_OPTIONS: dict[str, Any] = {"nogil": True, "cache": _KEPT, "_nrt": False}
+_OPTIONS: dict[str, Any] = {"nogil": True, "cache": _KEPT is not None, "_nrt": False}
 
 
 def compiled(function: _Function) -> _Function:

@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from streams.kernel.compiled import compiled, frozen
+from streams.kernel.arrow import buffers
+from streams.kernel.compiled import compiled
 from streams.kernel.names import hash_of
 
 NONE = -1
@@ -31,24 +32,6 @@ class Keys:
         rows = np.empty(len(column), np.int64)
         _find(*buffers(column), self._text, self._places, self._buckets, _SEED, rows)
         return rows
-
-
-def buffers(column: pa.Array) -> tuple[Any, Any, Any]:
-    """The bytes of a text column, where each value begins in them (one more than rows), and which rows are there."""
-    column = column.cast(pa.large_string())
-    if not len(column):
-        column = pa.array([None], pa.large_string()).slice(0, 0)
-    valid, places, text = column.buffers()
-    first, rows = column.offset, len(column)
-    found = (
-        np.zeros(rows + 1, np.int64) if places is None else np.frombuffer(places, np.int64)[first : first + rows + 1]
-    )
-    if valid is None:
-        there = np.ones(rows, np.bool_)
-    else:
-        there = np.unpackbits(np.frombuffer(valid, np.uint8), bitorder="little")[first : first + rows].view(np.bool_)
-    found = np.frombuffer(bytes(8), np.int64) if not len(found) else found
-    return frozen(np.frombuffer(b"" if text is None else text, np.uint8)), frozen(found), there
 
 
 @compiled

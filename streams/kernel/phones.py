@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from streams.kernel.arrow import buffers
 from streams.kernel.compiled import compiled
 from streams.kernel.json_text import MINUS, ZERO
-from streams.kernel.keys import buffers
 from streams.kernel.patterns import Automata, matches
 from streams.kernel.strings import NONE, READ, Texts
 from streams.kernel.text import character_at, is_white

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from streams.kernel.compiled import compiled, frozen
 from streams.kernel.scan import ESCAPED, STRING
-from streams.kernel.text import put_text, trimmed_begin, trimmed_end
+from streams.kernel.text import after_blank, put_text, trimmed_end
 
 
 def plain(data: npt.NDArray[np.uint8], kinds: Any, begins: Any, ends: Any) -> npt.NDArray[np.uint8]:
@@ -56,5 +56,5 @@ def _trim(data: Any, kinds: Any, begins: Any, ends: Any) -> None:
                 # white space is what no value begins or ends with, so most are looked at by their first and last byte
                 if 0x20 < data[begin] < 0x80 and 0x20 < data[end - 1] < 0x80:
                     continue
-                begins[field, row] = trimmed_begin(data, begin, end)
+                begins[field, row] = after_blank(data, begin, end, False)
                 ends[field, row] = trimmed_end(data, begins[field, row], end)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from streams.kernel.arrow import array_of
 from streams.kernel.compiled import compiled, inlined
 
 _OFFSET, _TIME, _KEY, _VALUE, _HEADERS, _END = range(6)
@@ -101,11 +102,7 @@ def _binary(content: Any, ends: Any) -> pa.Array:
     """
     there = ends >= 0
     places = np.concatenate([[0], np.where(there, ends, ~ends)]).astype(np.int64)
-    rows, count = len(ends), int(np.count_nonzero(there))
-    valid = None if count == rows else pa.py_buffer(np.packbits(there, bitorder="little"))
-    return pa.LargeBinaryArray.from_buffers(
-        pa.large_binary(), rows, [valid, pa.py_buffer(places), pa.py_buffer(content.copy())], rows - count
-    )
+    return array_of(pa.large_binary(), there, places, content.copy())
 
 
 @inlined
@@ -187,37 +184,3 @@ def _add(
         first = base + delta + 1
         at = last
     return count, at
-
-
-def headers_of(data: bytes, most: int) -> tuple[list[tuple[str, bytes]], int]:
-    """The headers of a record, at most so many of them, and how many it says it has. Names that are no UTF-8 have signs in
-    their place.
-
-    Args:
-        data: from their number on.
-    Raises:
-        ValueError: they are none.
-    """
-    count, at = _number(data, 0)
-    found: list[tuple[str, bytes]] = []
-    for _ in range(min(count, most)):
-        parts = []
-        for _ in range(2):
-            size, at = _number(data, at)
-            parts.append(data[at : at + max(size, 0)])
-            at += max(size, 0)
-        if at > len(data):
-            raise ValueError("a header beyond its record")
-        found.append((parts[0].decode(errors="replace"), parts[1]))
-    return found, count
-
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    for place in range(at, min(at + 5, len(data))):
-        number |= (data[place] & 0x7F) << shift
-        if data[place] < 0x80:
-            number &= 0xFFFFFFFF
-            return (number >> 1) ^ -(number & 1), place + 1
-        shift += 7
-    raise ValueError("a number without an end")

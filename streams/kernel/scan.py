@@ -229,7 +229,7 @@ def _kind_of_string(data: Any, first: int, last: int, flags: int) -> int:
     if first == last:
         return EMPTY
     byte = int(data[first])
-    if (byte <= 0x20 or byte >= 0x80 or byte == BACKSLASH) and after_blank(data, first, last) == last:
+    if (byte <= 0x20 or byte >= 0x80 or byte == BACKSLASH) and after_blank(data, first, last, True) == last:
         return EMPTY
     return ESCAPED if flags & ESCAPE else STRING
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from streams.kernel.arrow import text_array
 from streams.kernel.compiled import compiled
 from streams.kernel.json_text import MINUS, ZERO
 from streams.kernel.names import find_name, hashed
@@ -34,15 +35,6 @@ class Texts(NamedTuple):
     def array(self, there: npt.NDArray[np.bool_]) -> pa.Array:
         """As an Arrow column; null where there is nothing."""
         return text_array(self.out, self.places, there)
-
-
-def text_array(out: Any, places: Any, there: npt.NDArray[np.bool_]) -> pa.Array:
-    """A column of texts in a buffer; null where there is nothing."""
-    rows, count = len(there), int(np.count_nonzero(there))
-    if not count:
-        return pa.nulls(rows, pa.large_string())
-    valid = None if count == rows else pa.py_buffer(np.packbits(there, bitorder="little"))
-    return pa.LargeStringArray.from_buffers(rows, pa.py_buffer(places), pa.py_buffer(out), valid, rows - count)
 
 
 def read_strings(data: Any, kinds: Any, begins: Any, ends: Any, most: int) -> Texts:

@@ -63,12 +63,12 @@ def put_character(out: Any, at: int, character: int) -> int:
 
 
 @compiled
-def after_blank(data: Any, at: int, end: int) -> int:
-    """The place after white space at the beginning of a string's text, as bytes or as escapes."""
+def after_blank(data: Any, at: int, end: int, escapes: bool) -> int:
+    """The place after white space, as bytes and, where a backslash begins an escape, as escapes."""
     while at < end:
         if data[at] > 0x20 and data[at] < 0x80 and data[at] != BACKSLASH:
             return at
-        if data[at] == BACKSLASH:
+        if escapes and data[at] == BACKSLASH:
             character, after = escape(data, at, end)
         else:
             character, after = character_at(data, at)
@@ -93,21 +93,10 @@ def trimmed_end(data: Any, begin: int, end: int) -> int:
 
 
 @compiled
-def trimmed_begin(data: Any, at: int, end: int) -> int:
-    """The place of the first character that is no white space, of plain UTF-8 between two places."""
-    while at < end:
-        character, after = character_at(data, at)
-        if not is_white(character):
-            return at
-        at = after
-    return at
-
-
-@compiled
 def put_text(data: Any, at: int, end: int, out: Any, begin: int) -> int:
     """Write what a string with escapes stands for, trimmed; gives the place after it. It is never longer than the string."""
     put = begin
-    at = after_blank(data, at, end)
+    at = after_blank(data, at, end, True)
     while at < end:
         if data[at] == BACKSLASH:
             character, at = escape(data, at, end)

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from streams.contract import Field
 from streams.kernel import numbers as kernel
+from streams.kernel.arrow import array_of
 from streams.kernel.scan import FALSE, TRUE
-from streams.rules.reading import RANGE, TYPE, Context, Raw, Reading, array_of
+from streams.rules.reading import RANGE, TYPE, Context, Raw, Reading
 
 MONEY = pa.decimal128(18, 4)
 # JSON's number grammar (RFC 8259, section 6), for numbers that arrive as text.
@@ -37,7 +38,7 @@ def read_int(raw: Raw, field: Field, context: Context) -> Reading:
     kernel.read_wholes(*raw.spans, values, states)
     known = states == kernel.READ
     wrong = raw.present & ~known
-    return Reading(array_of(values, known, pa.int64()), wrong * np.uint8(TYPE), wrong, {}, values, known)
+    return Reading(array_of(pa.int64(), known, values), wrong * np.uint8(TYPE), wrong, {}, values, known)
 
 
 def _finite(text: str) -> float | None:
@@ -54,7 +55,7 @@ def read_double(raw: Raw, field: Field, context: Context) -> Reading:
         values[row], states[row] = (0.0, kernel.NONE) if number is None else (number, kernel.READ)
     known = states == kernel.READ
     wrong = raw.present & ~known
-    return Reading(array_of(values, known, pa.float64()), wrong * np.uint8(TYPE), wrong, {}, values, known)
+    return Reading(array_of(pa.float64(), known, values), wrong * np.uint8(TYPE), wrong, {}, values, known)
 
 
 def fifteen_digits(text: str) -> str:
@@ -103,7 +104,7 @@ def read_money(raw: Raw, field: Field, context: Context) -> Reading:
     unfit = raw.present & ~known
     codes = unfit * np.uint8(TYPE)
     codes[states == kernel.TOO_LARGE] = RANGE
-    return Reading(array_of(values, known, MONEY), codes, unfit, {"rounded": lost}, values[:, 0], known)
+    return Reading(array_of(MONEY, known, values), codes, unfit, {"rounded": lost}, values[:, 0], known)
 
 
 def read_bool(raw: Raw, field: Field, context: Context) -> Reading:
@@ -113,5 +114,5 @@ def read_bool(raw: Raw, field: Field, context: Context) -> Reading:
         word = raw.string(row).lower()
         true[row], known[row] = word == "true", word in ("true", "false")
     wrong = raw.present & ~known
-    value = array_of(np.packbits(true, bitorder="little"), known, pa.bool_())
+    value = array_of(pa.bool_(), known, np.packbits(true, bitorder="little"))
     return Reading(value, wrong * np.uint8(TYPE), wrong)

@@ -96,10 +96,3 @@ class Reading:
 
 
 Reader = Callable[[Raw, Field, Context], Reading]
-
-
-def array_of(values: npt.NDArray[Any], there: Mask, kind: pa.DataType) -> pa.Array:
-    """A column of numbers; null where there is none."""
-    rows, count = len(there), int(np.count_nonzero(there))
-    valid = None if count == rows else pa.py_buffer(np.packbits(there, bitorder="little"))
-    return pa.Array.from_buffers(kind, rows, [valid, pa.py_buffer(np.ascontiguousarray(values))], rows - count)

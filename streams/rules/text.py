@@ -76,13 +76,18 @@ def read_currency(raw: Raw, field: Field, context: Context) -> Reading:
 
 
 @cache
-def _plan() -> kernel.Plan:
+def number_plan() -> kernel.Plan:
+    """The operator's number plan.
+
+    Raises:
+        UsageError: a pattern is not understood.
+    """
     return kernel.Plan.of(rules())
 
 
 def read_phone(raw: Raw, field: Field, context: Context) -> Reading:
     """A phone number in E.164 by the number plan; one that matches nothing stays as its trimmed text."""
-    texts, plan, rows = _texts(raw, field), _plan(), len(raw)
+    texts, plan, rows = _texts(raw, field), number_plan(), len(raw)
     e164 = strings.Texts.room(rows, len(texts.out) + rows * plan.longest)._replace(states=texts.states)
     kernel.read_phones(*texts, *plan, np.empty(kernel.CLEAN, np.uint8), e164.out, e164.places)
     return _reading(e164)

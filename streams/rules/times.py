@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from streams.contract import Field
 from streams.kernel import times as kernel
+from streams.kernel.arrow import array_of
 from streams.kernel.columns import texts
 from streams.kernel.scan import ABSENT
-from streams.rules.reading import INVALID, LENGTH, Context, Mask, Raw, Reading, array_of
+from streams.rules.reading import INVALID, LENGTH, Context, Mask, Raw, Reading
 
 INSTANT = pa.timestamp("us", "UTC")
 _DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
@@ -139,7 +140,7 @@ def _read(raw: Raw, context: Context, alone: bool) -> Reading:
         states[row] = kernel.WRONG if micros is None else (kernel.DOUBTFUL if doubt else kernel.READ)
     doubtful, wrong = states == kernel.DOUBTFUL, states == kernel.WRONG
     known = (states == kernel.READ) | doubtful
-    value = array_of(values, known, INSTANT)
+    value = array_of(INSTANT, known, values)
     return Reading(value, wrong * np.uint8(INVALID), wrong, {"dst": doubtful}, values, known)
 
 
@@ -186,7 +187,7 @@ def read_date(raw: Raw, field: Field, context: Context) -> Reading:
         states[row] = kernel.WRONG if day is None else (kernel.DOUBTFUL if doubt else kernel.READ)
     doubtful, wrong = states == kernel.DOUBTFUL, states == kernel.WRONG
     known = (states == kernel.READ) | doubtful
-    return Reading(array_of(values, known, pa.date32()), wrong * np.uint8(INVALID), wrong, {"dst": doubtful})
+    return Reading(array_of(pa.date32(), known, values), wrong * np.uint8(INVALID), wrong, {"dst": doubtful})
 
 
 def _day(text: str, zone: ZoneInfo) -> tuple[date | None, bool]:

@@ -18,6 +18,7 @@ from lakehouse.settings import settings
 from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.decode import ensure_compiled
+from streams.rules.text import number_plan
 from streams.worker.assignment import Assignments
 from streams.worker.fetching import bound_fetches
 from streams.worker.membership import client_id, end_former
@@ -100,6 +101,7 @@ def _agent(source: str) -> Any:
     return app.agent(topic, name=f"streams.{source}", concurrency=1)(consume)
 
 
+number_plan()  # one that can't be read ends the worker here, not at its first number
 AGENTS = {source: _agent(source) for source in contracts()}
 
 

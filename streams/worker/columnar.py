@@ -1,6 +1,7 @@
 """A partition's fetch as columns: aiokafka's reader of fetched batches, without its object a record."""
 
 import struct
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from aiokafka.consumer.fetcher import READ_COMMITTED, PartitionRecords
 from aiokafka.errors import CorruptRecordException, KafkaError
 
 from streams.bronze import encode_headers
-from streams.kernel.records import Records, headers_of
-from streams.worker.record_batches import CUT, HEADER_BYTES, Header
+from streams.kernel.records import Records
+from streams.worker.record_batches import CUT, HEADER_BYTES, Header, decode_varint
 
 # What rows of so many messages take is bounded, however short these are.
 _MOST_RECORDS = 16_384
@@ -118,15 +119,34 @@ def columns(taken: Records) -> dict[str, Any]:
     }
 
 
+@cache
 def no_records() -> dict[str, Any]:
     """No records at all."""
     return columns(Records(0))
 
 
 def _bounded(data: bytes) -> list[tuple[str, bytes]]:
-    """Headers, the first of them if they are too many, with a word; none where they can't be read."""
+    """Headers, the first of them if they are too many, with a word; none where they can't be read.
+
+    Args:
+        data: from their number on.
+    """
     try:
-        found, count = headers_of(data, _MOST_HEADERS)
+        count, at = decode_varint(data, 0)
+        found: list[tuple[str, bytes]] = []
+        for _ in range(min(count, _MOST_HEADERS)):
+            name, at = _sized(data, at)
+            value, at = _sized(data, at)
+            found.append((name.decode(errors="replace"), value))
     except ValueError as error:
         return [(CUT, f"headers that can't be read: {error}".encode())]
     return [*found, (CUT, f"{count} headers".encode())] if count > len(found) else found
+
+
+def _sized(data: bytes, at: int) -> tuple[bytes, int]:
+    """Bytes that have their length before them, none where it is below zero; and the place after them."""
+    size, at = decode_varint(data, at)
+    end = at + max(size, 0)
+    if end > len(data):
+        raise ValueError("a header beyond its record")
+    return data[at:end], end

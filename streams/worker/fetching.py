@@ -84,6 +84,7 @@ class Pieces:
 
     async def take(self, fetcher: Fetcher, tp: TopicPartition) -> dict[str, Any] | None:
         """The next piece of a partition as columns (see `RawBatch`); None if there is none, or it was somebody's to move."""
+        self.draining = False
         result = fetcher._records.get(tp)
         if not isinstance(result, FetchResult) or not result.check_assignment(tp) or not result.has_more():
             _release(fetcher, tp)

@@ -32,6 +32,7 @@ _HEADER = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_AT, _MAGIC_AT, _BEFORE_LENGTH_ENDS = 8, 16, 12
 _ATTRIBUTES, _LAST_DELTA, _FIRST_MS, _LAST_MS, _COUNT = 5, 6, 7, 8, 12  # places in _HEADER
 _CODEC = 0b111
+_NUMBER_BYTES, _TIME_BYTES = 5, 10  # that numbers of 32 and of 64 bits take at most
 _GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4
 _XERIAL = b"\x82SNAPPY\x00"
 # Snappy's longest copy is 64 bytes out of 3: who claims more is lying.
@@ -213,17 +214,10 @@ class _Walk:
         return cut_record(kept, length)
 
     def _length(self) -> int:
-        number = shift = 0
-        while True:
-            byte = self._bytes(1)[0]
-            number |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-            if shift > 28:
-                raise ValueError("a number without an end")
-        number &= 0xFFFFFFFF
-        length = (number >> 1) ^ -(number & 1)
+        number = self._bytes(1)
+        while number[-1] >= 0x80 and len(number) < _NUMBER_BYTES:
+            number += self._bytes(1)
+        length, _ = decode_varint(number, 0)
         if length < 0:
             raise ValueError("a record of negative length")
         return length
@@ -243,17 +237,20 @@ class _Walk:
             count -= len(self._bytes(min(count, _CHUNK_BYTES)))
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A zigzag number, of which 32 bits count, and the place after it."""
+def decode_varint(data: bytes, at: int, most_bytes: int = _NUMBER_BYTES) -> tuple[int, int]:
+    """A zigzag number, of which 32 bits count, and the place after it.
+
+    Raises:
+        ValueError: it has no end within so many bytes.
+    """
     number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
+    for place in range(at, min(at + most_bytes, len(data))):
+        number |= (data[place] & 0x7F) << shift
+        if data[place] < 0x80:
             number &= 0xFFFFFFFF
-            return (number >> 1) ^ -(number & 1), at
+            return (number >> 1) ^ -(number & 1), place + 1
         shift += 7
+    raise ValueError("a number without an end")
 
 
 def encode_varint(number: int) -> bytes:
@@ -268,25 +265,25 @@ def encode_varint(number: int) -> bytes:
 
 
 def _offset_delta(record: bytes) -> int:
-    _, at = _varint(record, 0)
-    _, at = _varint(record, at + 1)
-    return _varint(record, at)[0]
+    _, at = decode_varint(record, 0)
+    _, at = decode_varint(record, at + 1, _TIME_BYTES)
+    return decode_varint(record, at)[0]
 
 
 def cut_record(beginning: bytes, length: int) -> bytes:
     """A record out of the beginning of one that is too long: its key if that is whole, what is there of its value, no headers
     but one that says how long it was."""
-    _, at = _varint(beginning, 1)
-    _, at = _varint(beginning, at)
+    _, at = decode_varint(beginning, 1, _TIME_BYTES)
+    _, at = decode_varint(beginning, at)
     head = beginning[:at]
-    size, at = _varint(beginning, at)
+    size, at = decode_varint(beginning, at)
     key = beginning[at : at + size] if size >= 0 else None
     value: bytes | None = b""
     if key is not None and at + size + 10 > len(beginning):  # a length may take ten bytes
         key = None
     else:
         at += max(size, 0)
-        size, at = _varint(beginning, at)
+        size, at = decode_varint(beginning, at)
         value = beginning[at : at + size] if size >= 0 else None
     told = str(length).encode()
     body = head + _sized(key) + _sized(value) + encode_varint(1) + _sized(CUT.encode()) + _sized(told)
