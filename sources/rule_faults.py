@@ -24,13 +24,13 @@ WRONG_TYPE: dict[str, tuple[Any, ...]] = {
 }
 # texts of the right type that no pattern knows
 UNREADABLE: dict[str, tuple[Any, ...]] = {
-    # seconds instead of milliseconds, no seconds at all
-    "time": ("2025-13-45 25:99:99", "yesterday", 1772352900, "2026-03-01 10:15", True),
+    # seconds instead of milliseconds, a fraction of a minute, 14 digits that are no time
+    "time": ("2025-13-45 25:99:99", "yesterday", 1772352900, "2026-03-01 10:15.5", 20261301101500, True),
     "date": ("2025-02-30", "yesterday", 20260301, True),
     # zeros, a digit too few, an unknown prefix, another script's digits, a word
     "phone": ("0000000000", "+20123456789", "01312345678", " 12345 ", "٠١٠١٢٣٤٥٦٧٨", "private"),
-    # ten digits, hexadecimal digits, sixteen digits (an IMEISV)
-    "imei": ("3584627912", "35846279ABCDEF1", "3584627912345601"),
+    # ten digits, hexadecimal digits, a digit more than an IMEISV has, zeros
+    "imei": ("3584627912", "35846279ABCDEF1", "35846279123456012", "000000000000000"),
     "tac": ("3584627", "3584627A"),
 }
 _OLD_OR_FUTURE = ("1970-01-01 00:00:00", "2099-01-01 00:00:00", "2019-12-31T12:00:00Z")
@@ -76,7 +76,7 @@ def _values(contract: Contract, field: Field) -> Iterator[tuple[str, Sequence[An
     if field.name == "timestamp":
         yield "range", _OLD_OR_FUTURE
     elif field.range:
-        yield "range", _beyond(field.range, field.type)
+        yield "range", beyond(field.range, field.type)
 
 
 def _other_event_types(contract: Contract) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ def _outside(domain: frozenset[str]) -> tuple[str, ...]:
     return tuple(word for word in words if word not in domain)
 
 
-def _beyond(limits: Range, kind: str) -> tuple[Any, ...]:
+def beyond(limits: Range, kind: str) -> tuple[Any, ...]:
     """Numbers and texts just beyond the bounds and far beyond them."""
     step = 1 if kind == "int" else 0.01
     values: list[Any] = []

@@ -28,6 +28,7 @@ def spellings(contract: Contract, zone: str) -> tuple[Defect, ...]:
         Defect("spelling:repeated_member", rewrite=_repeated(contract)),
         Defect("spelling:white_space", rewrite=lambda value: b" \t" + value.replace(b'":', b'" : ') + b" "),
         Defect("spelling:required_only", change=_required_only(contract)),
+        *_handset_spellings(contract),
     )
 
 
@@ -71,6 +72,20 @@ def _as_text(contract: Contract) -> Change:
     return change
 
 
+def _handset_spellings(contract: Contract) -> Iterator[Defect]:
+    """IMEIs without their check digit, and with a software version in its place."""
+    imeis = [f for f in contract.fields if f.type == "imei"]
+
+    def change(message: Message, turn: int, clock: ClockChange) -> None:
+        for number, field in enumerate(imeis):
+            value = get(message, field)
+            if value:
+                put(message, field, (value[:-1], value[:-1] + "07", int(value[:-1]))[(turn + number) % 3])
+
+    if imeis:
+        yield Defect("spelling:handset", change=change)
+
+
 def _instant(zone: str) -> Change:
     place = ZoneInfo(zone)
 
@@ -78,7 +93,10 @@ def _instant(zone: str) -> Change:
         instant = datetime.fromisoformat(message["timestamp"]).replace(tzinfo=place)
         milliseconds = int(instant.timestamp()) * 1000
         utc = instant.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%S")
-        texts = (milliseconds, str(milliseconds), utc + "Z", utc + ".123456789+0000", instant.isoformat())
+        compact = f"{instant:%Y%m%d%H%M%S}"
+        texts = (milliseconds, str(milliseconds), utc + "Z", utc + ".123456789+0000", instant.isoformat(), compact,
+        int(compact),
+                 utc.lower() + "z")  # fmt: skip
         message["timestamp"] = texts[turn % len(texts)]
 
     return change

@@ -5,7 +5,7 @@ from typing import Literal
 
 from sources.faults import Change, Defect, Message, get, meeting, put, putting
 from sources.rhythm import ClockChange
-from sources.rule_faults import UNREADABLE, WRONG_TYPE
+from sources.rule_faults import UNREADABLE, WRONG_TYPE, beyond
 from streams.contract import Contract, Field
 
 # 49… belongs to no reporting body in the population; the number has a right Luhn digit
@@ -25,10 +25,12 @@ def _faults(contract: Contract, field: Field) -> Iterator[Defect]:
     if field.known_in:
         values = (_UNKNOWN_IMEI,) if field.type == "imei" else _UNKNOWN[field.known_in]
         yield _warning("unknown", field, putting(field, values))
+    if field.plausible:
+        yield _warning("range", field, putting(field, beyond(field.plausible, field.type)))
     if field.type == "money":
         yield _warning("rounded", field, _fifth_decimal(field))
     if not (field.required or field.ruled):
-        change = putting(field, WRONG_TYPE.get(field.type, ()) or UNREADABLE[field.type])
+        change = putting(field, (*WRONG_TYPE.get(field.type, ()), *UNREADABLE.get(field.type, ())))
         if field.required_if:
             change = meeting(contract, field.required_if, change, met=False)
         yield _warning("type", field, change)

@@ -19,12 +19,13 @@ FOLDER = "streams/contracts"
 FIELD_TYPES = (
     "string", "int", "double", "money", "bool", "time", "date", "phone", "imei", "tac", "currency",
 )  # fmt: skip
-# Types whose pattern or list is a rule in itself (contracts.md, "Rules").
-RULED_TYPES = frozenset({"phone", "imei", "tac", "currency"})
+# Types whose pattern or list is a rule in itself, and those that have one where the field is required (contracts.md, "Rules").
+_RULED_TYPES, _RULED_IF_REQUIRED = frozenset({"phone", "currency"}), frozenset({"imei", "tac"})
+_MEASURES = frozenset({"int", "double"})
 # Bytes of UTF-8 that a text may have (contracts.md, "Length"): free text, what identifies, and the most a contract may allow.
 # Trino joins texts of at most 1 MB, and whatever is one column here is drawn in one cell somewhere.
 _TEXT_BYTES, _SHORT_BYTES, _MOST_BYTES = 8_192, 512, 65_536
-_SHORT_TYPES = RULED_TYPES | {"time"}
+_SHORT_TYPES = _RULED_TYPES | _RULED_IF_REQUIRED | {"time"}
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Field:
     required_if: Condition | None = None
     domain: frozenset[str] | None = None
     range: Range | None = None
+    plausible: Range | None = None
     known_in: str | None = None
     key: bool = False
     longest: int | None = None
@@ -71,7 +73,8 @@ class Field:
     @property
     def ruled(self) -> bool:
         """Whether an unreadable value rejects the event even where the field is optional."""
-        return self.domain is not None or self.range is not None or self.type in RULED_TYPES or self.name in _ALWAYS
+        by_type = self.type in _RULED_TYPES or (self.required and self.type in _RULED_IF_REQUIRED)
+        return self.domain is not None or self.range is not None or by_type or self.name in _ALWAYS
 
 
 # Reference records: an unreadable effective_from must not mean "now" (contracts.md, "Reference records").
@@ -164,6 +167,7 @@ def _field(source: str, raw: dict[str, Any]) -> Field:
         "required_if",
         "domain",
         "range",
+        "plausible",
         "known_in",
         "key",
         "max_length",
@@ -188,10 +192,25 @@ def _field(source: str, raw: dict[str, Any]) -> Field:
         required_if=Condition(**raw["required_if"]) if "required_if" in raw else None,
         domain=frozenset(raw["domain"]) if "domain" in raw else None,
         range=Range(**limits) if limits else None,
+        plausible=_plausible(source, raw),
         known_in=raw.get("known_in"),
         key=bool(raw.get("key", False)),
         longest=_longest(source, raw),
     )
+
+
+def _plausible(source: str, raw: dict[str, Any]) -> Range | None:
+    bounds = raw.get("plausible")
+    if bounds is None:
+        return None
+    numbers = isinstance(bounds, dict) and all(type(bound) in (int, float) for bound in bounds.values())
+    if not numbers or not bounds or not set(bounds) <= {"min", "max"}:
+        raise UsageError(f"contract {source}: plausible of {raw['name']!r} must have a min, a max or both, in numbers")
+    if raw["type"] not in _MEASURES or {"required", "required_if", "range"} & set(raw):
+        raise UsageError(
+            f"contract {source}: {raw['name']!r} can't be plausible: that is said of an optional int or double without a range"
+        )
+    return Range(**bounds)
 
 
 def _longest(source: str, raw: dict[str, Any]) -> int | None:

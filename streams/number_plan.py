@@ -10,6 +10,9 @@ from lakehouse.paths import data_file
 from streams.contract import FOLDER
 from streams.message import WHITE_SPACE, trimmed
 
+# Dialled at home only: `+44 (0)7911 123456`. At the beginning of a number it is one of its digits.
+_TRUNK_ZERO = "(0)"
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -37,7 +40,10 @@ def rules() -> tuple[Rule, ...]:
 
 def e164(text: str) -> str | None:
     """A number's E.164 form; None where the plan has no rule for it."""
-    clean = re.sub(f"[{WHITE_SPACE}()-]", "", trimmed(text))
+    number = trimmed(text)
+    if not number.startswith(_TRUNK_ZERO):
+        number = number.replace(_TRUNK_ZERO, "", 1)
+    clean = re.sub(f"[{WHITE_SPACE}()-]", "", number)
     for rule in rules():
         if re.fullmatch(rule.pattern.removeprefix("^").removesuffix("$"), clean):
             if rule.keep_last:

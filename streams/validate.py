@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from streams.contract import Contract, Field
 from streams.decode import Decoded
 from streams.rules import READERS, Context, Raw, Reading
-from streams.rules.reading import CODES, LENGTH, MISSING, RANGE, Mask
+from streams.rules.reading import CODES, INVALID, LENGTH, MISSING, RANGE, Mask
 from streams.rules.times import read_effective_from
 
 _AHEAD_US = 24 * 3600 * 1_000_000  # how far a producer's clock may be ahead of Kafka's (contracts.md, "Events")
@@ -71,10 +71,10 @@ def validate(contract: Contract, decoded: Decoded, context: Context) -> Validate
     for f in contract.fields:
         raw = decoded.fields[f.name]
         reading = _read(f, raw, context)
-        result.columns[f.column] = reading.value
         if reading.remains is not None:
             result.columns["timestamp_raw"] = reading.remains
         _judge(f, raw, reading, context, _condition(contract, f, result))
+        result.columns[f.column] = reading.value
         _note(f, reading, result)
     if decoded.malformed.any():
         for rows in result.codes.values():
@@ -102,17 +102,20 @@ def _note(f: Field, reading: Reading, result: Validated) -> None:
 
 
 def _judge(f: Field, raw: Raw, reading: Reading, context: Context, condition: Mask | None) -> None:
-    """Complete a reading's codes: at most one a row, the first of missing, type, length, invalid, domain, range.
+    """Complete a reading: its codes, at most one a row, the first of missing, type, length, invalid, domain, range; and what
+    is a warning instead.
 
     Args:
         condition: rows in which an optional field is required; None where it never is.
     """
+    beyond = _out_of_range(f, reading, context)
     if not f.required and not f.ruled:
         _be_lenient(reading, condition)
-    else:
-        beyond = _out_of_range(f, reading, context)
-        if beyond is not None:
-            reading.codes[beyond & (reading.codes == 0)] = RANGE
+        if beyond is not None and beyond.any():
+            reading.warnings["range"] = beyond
+            _keep_aside(reading, beyond)
+    elif beyond is not None:
+        reading.codes[beyond & (reading.codes == 0)] = RANGE
     if f.required:
         reading.codes[~raw.present] = MISSING
     elif condition is not None:
@@ -136,24 +139,32 @@ def _be_lenient(reading: Reading, needed: Mask | None) -> None:
         return
     long = found & (reading.codes == LENGTH)
     reading.warnings["type"], reading.warnings["length"] = found & ~long, long
+    _keep_aside(reading, found & (reading.codes >= INVALID))
     reading.codes[found] = 0
 
 
+def _keep_aside(reading: Reading, rows: Mask) -> None:
+    """Take values that were read out of the column; `extra` keeps them."""
+    if rows.any():
+        reading.value = pc.if_else(pa.array(rows), None, reading.value)
+        reading.unfit = reading.unfit | rows
+
+
 def _out_of_range(f: Field, reading: Reading, context: Context) -> Mask | None:
-    """Rows whose value breaks the field's bounds; None where it has none."""
+    """Rows whose value breaks the field's bounds, or is not plausible; None where it has none."""
     value, known = reading.numbers, reading.known
     if f.name == "timestamp":
         beyond = (value < _micros(context.earliest)) | (value > context.kafka_us + _AHEAD_US)
     elif f.name == "effective_from":
         beyond = (value < _micros(_EFFECTIVE_FIRST)) | (value >= _micros(_EFFECTIVE_END))
-    elif f.range is not None:
+    elif (bounds := f.range or f.plausible) is not None:
         scale = _SCALES.get(f.type, 1)
         beyond = np.zeros(len(value), np.bool_)
-        if f.range.min is not None:
-            least = f.range.min * scale
-            beyond = (value <= least) if f.range.above else (value < least)
-        if f.range.max is not None:
-            beyond = beyond | (value > f.range.max * scale)
+        if bounds.min is not None:
+            least = bounds.min * scale
+            beyond = (value <= least) if bounds.above else (value < least)
+        if bounds.max is not None:
+            beyond = beyond | (value > bounds.max * scale)
     else:
         return None
     assert known is not None

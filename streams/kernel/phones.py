@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from streams.kernel.arrow import buffers
-from streams.kernel.compiled import compiled
-from streams.kernel.json_text import MINUS, ZERO
+from streams.kernel.compiled import compiled, inlined
+from streams.kernel.json_text import MINUS, NINE, ZERO
 from streams.kernel.patterns import Automata, matches
 from streams.kernel.strings import NONE, READ, Texts
 from streams.kernel.text import character_at, is_white
@@ -18,7 +18,9 @@ INVALID = 4
 """What became of a text, beside those of `strings`: it is one, and matches nothing."""
 LUHN = 5
 """It matches, but its last digit is not the Luhn digit of the others."""
-IMEI, TAC = 15, 8
+IMEI, IMEISV, TAC = 15, 16, 8
+_SERIAL_END = 14  # digits of an IMEI before its check digit
+OPENING, CLOSING = 0x28, 0x29
 # More bytes than any number has, brackets and white space out; beyond it is none.
 CLEAN = 64
 
@@ -70,13 +72,25 @@ class Plan(NamedTuple):
         return int((self.rules[:, 1] - self.rules[:, 0]).max(initial=0))
 
 
+@inlined
+def _trunk_zero(text: Any, begin: int, end: int) -> int:
+    """Where the first `(0)` of a number stands, which is not dialled from abroad; -1: nowhere, or at its beginning."""
+    for at in range(begin, end - 2):
+        if text[at] == OPENING and text[at + 1] == ZERO and text[at + 2] == CLOSING:
+            return at if at > begin else -1
+    return -1
+
+
 @compiled
 def _clean(text: Any, begin: int, end: int, out: Any) -> int:
-    """Write a number without white space, hyphens and parentheses; gives its length, -1 where it can't be one."""
-    length, at = 0, begin
+    """Write a number without trunk zero, white space, hyphens and parentheses; gives its length, -1 where it can't be one."""
+    length, at, trunk_zero = 0, begin, _trunk_zero(text, begin, end)
     while at < end:
+        if at == trunk_zero:
+            at += 3
+            continue
         character, at = character_at(text, at)
-        if is_white(character) or character == MINUS or character == 0x28 or character == 0x29:
+        if is_white(character) or character == MINUS or character == OPENING or character == CLOSING:
             continue
         if character >= 0x80 or length == CLEAN:
             return -1
@@ -138,31 +152,76 @@ def read_phones(
     out_places[len(states)] = at
 
 
-@compiled
-def hold_digits(texts: Any, places: Any, states: Any, count: int) -> None:
-    """Make INVALID what does not have exactly so many ASCII digits; of 15 a wrong check digit makes it LUHN.
+@inlined
+def _all_digits(text: Any, begin: int, end: int) -> bool:
+    for at in range(begin, end):
+        if text[at] < ZERO or text[at] > NINE:
+            return False
+    return True
 
-    The Luhn digit of an IMEI: 3GPP TS 23.003, annex B.
-    """
+
+@compiled
+def hold_tacs(texts: Any, places: Any, states: Any) -> None:
+    """Make INVALID what does not have exactly 8 ASCII digits."""
     for row in range(len(states)):
-        if states[row] != READ:
-            continue
-        begin, total = places[row], 0
-        if places[row + 1] - begin != count:
+        begin, end = places[row], places[row + 1]
+        if states[row] == READ and (end - begin != TAC or not _all_digits(texts, begin, end)):
             states[row] = INVALID
-            continue
-        for i in range(count):
-            digit = int(texts[begin + i]) - ZERO
-            if digit < 0 or digit > 9:
-                states[row] = INVALID
-                break
-            total += digit if i % 2 == 0 else (2 * digit if digit < 5 else 2 * digit - 9)
-        if states[row] == READ and count == IMEI and total % 10 != 0:
-            states[row] = LUHN
+
+
+@inlined
+def _luhn_total(text: Any, begin: int) -> int:
+    """What the digits before the check digit come to, each second one doubled (3GPP TS 23.003, annex B)."""
+    total = 0
+    for i in range(_SERIAL_END):
+        digit = int(text[begin + i]) - ZERO
+        total += digit if i % 2 == 0 else (2 * digit if digit < 5 else 2 * digit - 9)
+    return total
+
+
+@inlined
+def _is_imei(text: Any, begin: int, end: int) -> bool:
+    """Whether a text is an IMEI with its check digit, without it, or with a software version, and not all zeros."""
+    if end - begin < _SERIAL_END or end - begin > IMEISV or not _all_digits(text, begin, end):
+        return False
+    for at in range(begin, begin + _SERIAL_END):
+        if text[at] != ZERO:
+            return True
+    return False
+
+
+@compiled
+def read_imeis(texts: Any, places: Any, states: Any, out: Any, out_places: Any) -> None:
+    """Write each text as an IMEI of 15 digits; one with a wrong check digit becomes LUHN, what is none INVALID and stays.
+
+    Args:
+        out: room for the texts and a digit more a row.
+    """
+    at = 0
+    for row in range(len(states)):
+        out_places[row] = at
+        begin, end = places[row], places[row + 1]
+        length = end - begin
+        good = states[row] == READ and _is_imei(texts, begin, end)
+        if good and length != IMEI:
+            length = _SERIAL_END
+        for i in range(length):
+            out[at + i] = texts[begin + i]
+        at += length
+        if good:
+            check = (10 - _luhn_total(texts, begin) % 10) % 10
+            if length == _SERIAL_END:
+                out[at] = ZERO + check
+                at += 1
+            elif int(texts[end - 1]) - ZERO != check:
+                states[row] = LUHN
+        elif states[row] == READ:
+            states[row] = INVALID
+    out_places[len(states)] = at
 
 
 def tacs(imei: pa.Array) -> pa.Array:
-    """The first 8 digits of valid IMEIs (15 ASCII digits), null elsewhere."""
+    """The first 8 digits of valid IMEIs (15 ASCII digits, not all zeros), null elsewhere."""
     text, places, there = buffers(imei)
     found = Texts.room(len(there), TAC * len(there))
     _take_tacs(text, places, there, *found)
@@ -174,10 +233,7 @@ def _take_tacs(text: Any, places: Any, there: Any, out: Any, out_places: Any, st
     at = 0
     for row in range(len(there)):
         out_places[row] = at
-        good = there[row] and places[row + 1] - places[row] == IMEI
-        if good:
-            for i in range(places[row], places[row + 1]):
-                good = good and ZERO <= text[i] <= ZERO + 9
+        good = there[row] and places[row + 1] - places[row] == IMEI and _is_imei(text, places[row], places[row + 1])
         states[row] = READ if good else NONE
         if good:
             for i in range(TAC):

@@ -12,8 +12,12 @@ NONE, READ, WRONG, DOUBTFUL, SLOW = range(5)
 _DAY_US, _SECOND_US = 86_400_000_000, 1_000_000
 # The years 1 to 9999, in µs since 1970.
 _MIN_US, _MAX_US = -62_135_596_800_000_000, 253_402_300_799_999_999
+_LOWER = 0x20  # a letter with this bit is a small one
 _MILLISECONDS_FROM = 100_000_000_000  # smaller numbers would be seconds (contracts.md, "Time")
-_DAY_SIZE, _CLOCK_SIZE = 10, 8
+_DAY_SIZE, _MINUTE_SIZE, _SECOND_SIZE = 10, 5, 3
+# `YYYYMMDDhhmmss`, read in these years only: other numbers of so many digits are more likely something else.
+_COMPACT_SIZE, _COMPACT_FROM, _COMPACT_TO = 14, 1900, 2100
+_COMPACT_LEAST, _COMPACT_END = 10 ** (_COMPACT_SIZE - 1), 10**_COMPACT_SIZE
 
 
 @inlined
@@ -32,9 +36,16 @@ def day_number(data: Any, at: int, end: int) -> tuple[int, bool]:
     if at + _DAY_SIZE > end or data[at + 4] != MINUS or data[at + 7] != MINUS:
         return 0, False
     century, year, month, day = _two(data, at), _two(data, at + 2), _two(data, at + 5), _two(data, at + 8)
-    if century < 0 or year < 0 or month < 1 or month > 12 or day < 1:
+    if century < 0 or year < 0:
         return 0, False
-    year += century * 100
+    return _days(century * 100 + year, month, day)
+
+
+@inlined
+def _days(year: int, month: int, day: int) -> tuple[int, bool]:
+    """The days since 1970 of a calendar day, and whether it is one."""
+    if month < 1 or month > 12 or day < 1:
+        return 0, False
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     longest = (
         (29 if leap else 28) if month == 2 else (30 if month == 4 or month == 6 or month == 9 or month == 11 else 31)
@@ -50,18 +61,18 @@ def day_number(data: Any, at: int, end: int) -> tuple[int, bool]:
 
 @inlined
 def _clock(data: Any, at: int) -> int:
-    """The seconds of `hh:mm:ss` at a place; -1 where it is none."""
-    hour, minute, second = _two(data, at), _two(data, at + 3), _two(data, at + 6)
-    if data[at + 2] != COLON or data[at + 5] != COLON or hour > 23 or minute > 59 or second > 59:
+    """The seconds of `hh:mm` at a place; -1 where it is none."""
+    hour, minute = _two(data, at), _two(data, at + 3)
+    if data[at + 2] != COLON or hour > 23 or minute > 59:
         return -1
-    return -1 if hour < 0 or minute < 0 or second < 0 else hour * 3600 + minute * 60 + second
+    return -1 if hour < 0 or minute < 0 else hour * 3600 + minute * 60
 
 
 @inlined
 def _zone(data: Any, at: int, end: int) -> tuple[int, bool]:
     """The seconds east of UTC that `Z`, `±HH`, `±HHMM` or `±HH:MM` says, and whether it is one of them."""
     size = end - at
-    if size == 1 and data[at] == 0x5A:
+    if size == 1 and data[at] | _LOWER == 0x7A:
         return 0, True
     if size < 3 or (data[at] != MINUS and data[at] != 0x2B):
         return 0, False
@@ -94,6 +105,28 @@ def _local(micros: int, first: int, last: int, doubtful: Any, until: Any, offset
     return micros - offset[low], DOUBTFUL if doubt else READ
 
 
+@inlined
+def _seconds(data: Any, at: int, end: int) -> tuple[int, int]:
+    """The µs of `:ss`, with or without a fraction, if they are there; -1 where they are none. And the place after them."""
+    if at == end or data[at] != COLON:
+        return 0, at
+    second = _two(data, at + 1) if at + _SECOND_SIZE <= end else -1
+    if second < 0 or second > 59:
+        return -1, at
+    at += _SECOND_SIZE
+    micros = second * _SECOND_US
+    if at < end and data[at] == POINT:
+        at += 1
+        place, unit = at, _SECOND_US // 10
+        while at < end and ZERO <= data[at] <= NINE:
+            micros += (int(data[at]) - ZERO) * unit
+            unit //= 10
+            at += 1
+        if at == place:
+            return -1, at
+    return micros, at
+
+
 @compiled
 def instant(
     data: Any, begin: int, end: int, alone: bool, first: int, last: int, doubtful: Any, until: Any, offset: Any
@@ -108,29 +141,23 @@ def instant(
     while at < end and ZERO <= data[at] <= NINE:
         at += 1
     if at == end:
-        return _milliseconds(data, begin, end)
+        return _of_number(_digits(data, begin, end), end - begin == _COMPACT_SIZE, first, last, doubtful, until, offset)
     days, good = day_number(data, begin, end)
     if not good:
         return 0, WRONG
     at = begin + _DAY_SIZE
     if at == end and alone:
         return _local(days * _DAY_US, first, last, doubtful, until, offset)
-    if at + 1 + _CLOCK_SIZE > end or (data[at] != 0x20 and data[at] != 0x54):
+    if at + 1 + _MINUTE_SIZE > end or (data[at] != 0x20 and data[at] | _LOWER != 0x74):
         return 0, WRONG
-    seconds = _clock(data, at + 1)
-    if seconds < 0:
+    clock = _clock(data, at + 1)
+    if clock < 0:
         return 0, WRONG
-    at += 1 + _CLOCK_SIZE
-    micros = days * _DAY_US + seconds * _SECOND_US
-    if at < end and data[at] == POINT:
-        at += 1
-        place, unit = at, _SECOND_US // 10
-        while at < end and ZERO <= data[at] <= NINE:
-            micros += (int(data[at]) - ZERO) * unit
-            unit //= 10
-            at += 1
-        if at == place:
-            return 0, WRONG
+    at += 1 + _MINUTE_SIZE
+    part, at = _seconds(data, at, end)
+    if part < 0:
+        return 0, WRONG
+    micros = days * _DAY_US + clock * _SECOND_US + part
     if at == end:
         return _local(micros, first, last, doubtful, until, offset)
     east, good = _zone(data, at, end)
@@ -140,20 +167,29 @@ def instant(
     return micros, READ
 
 
-@inlined
-def _of_milliseconds(value: int) -> tuple[int, int]:
-    if value < _MILLISECONDS_FROM or value > _MAX_US // 1000:
+@compiled
+def _of_number(
+    value: int, compact: bool, first: int, last: int, doubtful: Any, until: Any, offset: Any
+) -> tuple[int, int]:
+    """The instant of a number: `YYYYMMDDhhmmss` in local time (`compact`), else milliseconds since 1970."""
+    if not compact:
+        return (0, WRONG) if value < _MILLISECONDS_FROM or value > _MAX_US // 1000 else (value * 1000, READ)
+    day, clock = value // 1_000_000, value % 1_000_000
+    hour, minute, second, year = clock // 10_000, clock // 100 % 100, clock % 100, day // 10_000
+    days, good = _days(year, day // 100 % 100, day % 100)
+    if not good or year < _COMPACT_FROM or year > _COMPACT_TO or hour > 23 or minute > 59 or second > 59:
         return 0, WRONG
-    return value * 1000, READ
+    micros = days * _DAY_US + (hour * 3600 + minute * 60 + second) * _SECOND_US
+    return _local(micros, first, last, doubtful, until, offset)
 
 
 @inlined
-def _milliseconds(data: Any, begin: int, end: int) -> tuple[int, int]:
-    """The instant of digits alone, which are milliseconds since 1970."""
+def _digits(data: Any, begin: int, end: int) -> int:
+    """The number of digits alone, as far as it can be a time."""
     value = 0
     for at in range(begin, end):
         value = min(value * 10 + int(data[at]) - ZERO, 10**17)
-    return _of_milliseconds(value)
+    return value
 
 
 @compiled
@@ -170,7 +206,10 @@ def read_instants(
             )
         elif kinds[row] == NUMBER:
             number, good = whole_number(data, begins[row], ends[row])
-            values[row], states[row] = _of_milliseconds(number) if good else (0, WRONG)
+            compact = _COMPACT_LEAST <= number < _COMPACT_END
+            values[row], states[row] = (
+                _of_number(number, compact, first, last, doubtful, until, offset) if good else (0, WRONG)
+            )
         elif kinds[row] > EMPTY:
             states[row] = WRONG
 

@@ -49,15 +49,19 @@ def _words(listed: frozenset[str]) -> strings.Words:
 def read_tac(raw: Raw, field: Field, context: Context) -> Reading:
     """A type allocation code: 8 ASCII digits."""
     texts = _texts(raw, field)
-    kernel.hold_digits(*texts, kernel.TAC)
+    kernel.hold_tacs(*texts)
     return _reading(texts)
 
 
 def read_imei(raw: Raw, field: Field, context: Context) -> Reading:
-    """Exactly 15 ASCII digits; a wrong Luhn digit is the warning `luhn` (3GPP TS 23.003, annex B)."""
+    """An IMEI of 15 digits, a wrong Luhn digit being the warning `luhn`; of 14 or 16 (IMEISV) digits it gets the right one.
+
+    3GPP TS 23.003, section 6.2 and annex B.
+    """
     texts = _texts(raw, field)
-    kernel.hold_digits(*texts, kernel.IMEI)
-    return _reading(texts, {"luhn": texts.states == kernel.LUHN})
+    imeis = strings.Texts.room(len(raw), len(texts.out) + len(raw))._replace(states=texts.states)
+    kernel.read_imeis(*texts, imeis.out, imeis.places)
+    return _reading(imeis, {"luhn": imeis.states == kernel.LUHN})
 
 
 @cache

@@ -20,10 +20,14 @@ from streams.rules.reading import INVALID, LENGTH, Context, Mask, Raw, Reading
 
 INSTANT = pa.timestamp("us", "UTC")
 _DAY = "[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
-_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-_ANY = re.compile(rf"^({_DAY})[ T]({_CLOCK})(\.[0-9]+)?(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$")
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_ANY = re.compile(
+    rf"^({_DAY})[ Tt]({_CLOCK})(?:(:[0-5][0-9])(\.[0-9]+)?)?([Zz]|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)?$"
+)
 _DATE = re.compile(rf"^{_DAY}$")
 _DIGITS = re.compile("^[0-9]+$")
+# A number of 14 digits is `YYYYMMDDhhmmss` of these years, local, or nothing.
+_COMPACT_SIZE, _COMPACT_YEARS = 14, range(1900, 2101)
 _MILLISECONDS_FROM = 10**11  # smaller numbers would be seconds (contracts.md, "Time")
 _EPOCH = datetime(1970, 1, 1)
 _MICROSECOND = timedelta(microseconds=1)
@@ -91,13 +95,13 @@ def local_instant(local: datetime, zone: ZoneInfo) -> tuple[int | None, bool]:
 def parse(text: str, zone: ZoneInfo) -> tuple[int | None, bool]:
     """One time's text to µs since 1970 UTC (None: unreadable) and whether a clock change left a doubt."""
     if _DIGITS.match(text):
-        return _milliseconds(text), False
+        return _compact(text, zone) if len(text) == _COMPACT_SIZE else (_milliseconds(text), False)
     match = _ANY.match(text)
     if not match:
         return None, False
-    day, clock, fraction, offset = match.groups()
+    day, clock, seconds, fraction, offset = match.groups()
     try:
-        local = datetime.fromisoformat(f"{day} {clock}")
+        local = datetime.fromisoformat(f"{day} {clock}{seconds or ':00'}")
     except ValueError:
         return None, False
     local = local.replace(microsecond=int(fraction[1:7].ljust(6, "0")) if fraction else 0)
@@ -107,8 +111,18 @@ def parse(text: str, zone: ZoneInfo) -> tuple[int | None, bool]:
     return (micros if _MIN_US <= micros <= _MAX_US else None), False
 
 
+def _compact(digits: str, zone: ZoneInfo) -> tuple[int | None, bool]:
+    """The instant of `YYYYMMDDhhmmss`; 14 digits that are none are no milliseconds either."""
+    day, clock = f"{digits[:4]}-{digits[4:6]}-{digits[6:8]}", f"{digits[8:10]}:{digits[10:12]}:{digits[12:]}"
+    try:
+        local = datetime.fromisoformat(f"{day} {clock}")
+    except ValueError:
+        return None, False
+    return local_instant(local, zone) if local.year in _COMPACT_YEARS else (None, False)
+
+
 def _offset(text: str) -> timedelta:
-    if text == "Z":
+    if text in "Zz":
         return timedelta(0)
     digits = text[1:].replace(":", "").ljust(4, "0")
     away = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
@@ -197,7 +211,7 @@ def _day(text: str, zone: ZoneInfo) -> tuple[date | None, bool]:
     if micros is None:
         return None, False
     match = _ANY.match(text)
-    if match and match.group(4) is None:
+    if match and match.group(5) is None:
         return date.fromisoformat(match.group(1)), doubt  # a local time's date is its own, gap or not
     try:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).astimezone(zone).date(), doubt

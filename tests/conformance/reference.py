@@ -98,6 +98,10 @@ def _judge_field(field: Field, value: Any, around: Surroundings, row: Row) -> bo
     hard = _needed(field, row) or field.ruled or field.name == "effective_from"
     if result.code and not hard:
         words.append("type")
+        row.columns[column], result.kept = None, True
+    elif field.likely and not result.code and not field.likely[0] <= result.value <= field.likely[1]:
+        words.append("range")
+        row.columns[column], result.kept = None, True
     elif result.code:
         row.codes.append(f"{result.code}:{field.name}")
     elif field.domain and result.value not in field.domain:
@@ -129,7 +133,7 @@ def _extra(message: dict[str, Any], fields: tuple[Field, ...], kept: list[tuple[
 
 
 def _tac(imei: str | None) -> str | None:
-    return imei[:8] if imei and re.fullmatch("[0-9]{15}", imei) else None
+    return imei[:8] if imei and re.fullmatch("(?!0{14})[0-9]{15}", imei) else None
 
 
 def _enriched(source: str, row: dict[str, Any], around: Surroundings) -> dict[str, Any]:

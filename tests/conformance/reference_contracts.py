@@ -15,6 +15,7 @@ class Field:
     Attributes:
         required_if: another field and the value of it that makes this one required.
         low, high: bounds that belong to the range; `above` is one that does not.
+        likely: bounds outside which the value is not plausible.
         known_in: the reference source whose records name the value.
     """
 
@@ -26,6 +27,7 @@ class Field:
     low: int | None = None
     high: int | None = None
     above: int | None = None
+    likely: tuple[float, float] | None = None
     group: str = ""
     member: str = ""
     alias: str = ""
@@ -35,7 +37,8 @@ class Field:
     @property
     def ruled(self) -> bool:
         bounded = (self.low, self.high, self.above) != (None, None, None)
-        return bool(self.domain) or bounded or self.type in ("phone", "imei", "tac", "currency")
+        by_type = self.type in ("phone", "currency") or (self.required and self.type in ("imei", "tac"))
+        return bool(self.domain) or bounded or by_type
 
     @property
     def longest(self) -> float:
@@ -69,13 +72,20 @@ def _strings(*names: str, required: bool = False) -> tuple[Field, ...]:
     return tuple(Field(name, "string", required) for name in names)
 
 
+_PLAUSIBLE = {
+    "mos_score": (0, 5), "packet_loss_percent": (0, 100), "jitter_ms": (0, 86400000), "latency_ms": (0, 86400000),
+    "signal_strength_dbm": (-300, 100), "throughput_mbps": (0, 10000000), "seasonal_multiplier": (0, 1000000),
+    "risk_score": (-1000000000, 1000000000),
+}  # fmt: skip
+
+
 def _metrics(group: str, kind: str, *names: str) -> tuple[Field, ...]:
-    return tuple(Field(name, kind, group=group) for name in names)
+    return tuple(Field(name, kind, group=group, likely=_PLAUSIBLE.get(name)) for name in names)
 
 
 _CUSTOMER = (Field("customer", "phone", True), Field("phone_number", "phone", True))
 _CURRENCY = Field("currency", "currency", True, group="billing_info")
-_MULTIPLIER = Field("seasonal_multiplier", "double")
+[_MULTIPLIER] = _metrics("", "double", "seasonal_multiplier")
 _CALL_STATUSES = ("initiated", "ringing", "in-progress", "completed", "failed", "busy", "no-answer")
 _PAYMENT_TYPES = ("Bill Payment", "Subscription", "Plan Upgrade", "Service Fee", "Late Fee")
 CALLS = (
@@ -91,7 +101,7 @@ CALLS = (
     *_metrics("qos_metrics", "double", "mos_score", "jitter_ms", "packet_loss_percent"),
     *_metrics("qos_metrics", "string", "codec"),
     *_strings("behavior_profile", "fraud_indicator"),
-    Field("risk_score", "int"),
+    *_metrics("", "int", "risk_score"),
     _MULTIPLIER,
     *_strings("phone_number", "customer"),
 )
@@ -141,8 +151,8 @@ SUPPORT = (
     *_CUSTOMER,
     Field("channel", "string", True, ("phone", "chat", "email", "store", "social_media", "ivr")),
     Field("reason", "string", True),
-    Field("wait_time_seconds", "int", True, low=0),
-    Field("resolution_time_seconds", "int", True, low=0),
+    Field("wait_time_seconds", "int", True, low=0, high=31622400),
+    Field("resolution_time_seconds", "int", True, low=0, high=31622400),
     Field("agent_id", "string", True, known_in="agents"),
     Field("satisfaction_score", "int", low=1, high=5),
     Field("first_call_resolution", "bool"),

@@ -103,8 +103,8 @@ _EPOCH = datetime(1970, 1, 1)
 _FIRST = -62_135_596_800 * 10**6
 _END = 253_402_300_800 * 10**6
 _TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ T]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
-    r"(Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[ Tt]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)((?<=:[0-9]{2}:[0-9]{2})\.[0-9]+)?"
+    r"([Zz]|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
 )
 
 
@@ -133,16 +133,17 @@ def instant_of(text: str, zone: ZoneInfo) -> tuple[int | None, bool, bool]:
         return None, False, False
     day, clock, fraction, named, sign, hours, minutes = match.groups()
     try:
+        clock = clock if len(clock) == 8 else f"{clock}:00"
         local = datetime.strptime(f"{day} {clock}", "%Y-%m-%d %H:%M:%S")
     except ValueError:
         return None, False, False
     if clock.endswith((":60", ":61")):
         return None, False, False  # strptime takes leap seconds
-    micros = (local - _EPOCH) // timedelta(microseconds=1) + int((fraction or "").ljust(6, "0")[:6])
+    micros = (local - _EPOCH) // timedelta(microseconds=1) + int((fraction or ".")[1:].ljust(6, "0")[:6])
     doubt = False
     if named is None:
         micros, doubt = local_to_instant(micros, zone)
-    elif named != "Z":
+    elif named not in "Zz":
         # CHOICE: an offset's hours end at 23 and its minutes at 59
         if int(hours) > 23 or int(minutes or 0) > 59:
             return None, False, False
@@ -160,6 +161,11 @@ def _instant(micros: int) -> datetime:
 def read_time(value: Any, zone: ZoneInfo) -> Read:
     """An instant."""
     millis: int | None = None
+    digits = trimmed(value) if isinstance(value, str) else ""
+    if isinstance(value, Number) and value.integer is not None:
+        digits = str(value.integer)
+    if re.fullmatch("[0-9]{14}", digits):
+        return _compact_time(digits, zone)
     if isinstance(value, Number):
         millis = value.integer
     elif isinstance(value, str) and re.fullmatch("[0-9]+", trimmed(value)):
@@ -170,6 +176,16 @@ def read_time(value: Any, zone: ZoneInfo) -> Read:
             return Read(_instant(micros), warnings=("dst",) if doubt else ())
     if millis is not None and 10**11 <= millis < _END // 1000:
         return Read(_instant(millis * 1000))
+    return Read(code="invalid", kept=True)
+
+
+def _compact_time(digits: str, zone: ZoneInfo) -> Read:
+    """YYYYMMDDhhmmss in local time, of the years 1900 to 2100. CHOICE: of the local year."""
+    parts = [digits[:4], digits[4:6], digits[6:8], digits[8:10], digits[10:12], digits[12:]]
+    if 1900 <= int(parts[0]) <= 2100:
+        micros, doubt, _ = instant_of("{}-{}-{} {}:{}:{}".format(*parts), zone)
+        if micros is not None:
+            return Read(_instant(micros), warnings=("dst",) if doubt else ())
     return Read(code="invalid", kept=True)
 
 
@@ -193,11 +209,17 @@ def read_phone(value: Any) -> Read:
     read = read_string(value)
     if read.code:
         return read
-    bare = "".join(c for c in read.value if c not in SPACE and c not in "-()")
+    before, zero, after = read.value.partition("(0)")
+    number = before + after if before and zero else read.value
+    bare = "".join(c for c in number if c not in SPACE and c not in "-()")
     if re.fullmatch(r"(\+20|0020|20)?0?1[0125][0-9]{8}", bare):
         return Read("+20" + bare[-10:])
     foreign = re.fullmatch(r"(\+|00)([13-9][0-9]{7,14}|2[1-9][0-9]{6,13})", bare)
-    return Read("+" + foreign[2]) if foreign else Read(read.value, "invalid")
+    if foreign:
+        return Read("+" + foreign[2])
+    if re.fullmatch(r"[13-9][0-9]{10,14}|2[1-9][0-9]{9,13}", bare):
+        return Read("+" + bare)
+    return Read(read.value, "invalid")
 
 
 def _luhn_digit(digits: str) -> int:
@@ -209,12 +231,14 @@ def _luhn_digit(digits: str) -> int:
 
 
 def read_imei(value: Any) -> Read:
-    """15 digits; the last should be the Luhn digit."""
+    """15 digits, the last of which should be the Luhn digit; 14 and 16 get it."""
     read = read_string(value)
     if read.code:
         return read
-    if not re.fullmatch("[0-9]{15}", read.value):
+    if not re.fullmatch("[0-9]{14,16}", read.value) or read.value[:14] == "0" * 14:
         return Read(read.value, "invalid")
+    if len(read.value) != 15:
+        return Read(read.value[:14] + str(_luhn_digit(read.value[:14])))
     right = _luhn_digit(read.value[:14]) == int(read.value[14])
     return Read(read.value, warnings=() if right else ("luhn",))
 

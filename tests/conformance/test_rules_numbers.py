@@ -1,6 +1,12 @@
 """Numbers and money where a contract bounds them."""
 
-from tests.conformance.judging import J, outcome
+import json
+from typing import Any
+
+import pytest
+
+from lakehouse.errors import UsageError
+from tests.conformance.judging import J, contract_of, judged, outcome
 
 
 def test_more_money_than_the_column_holds_is_only_a_warning_where_nothing_rules_it() -> None:
@@ -36,6 +42,29 @@ def test_doubles_keep_their_bounds() -> None:
         "range",
         "malformed:json",
     ]
+
+
+def test_a_measure_that_is_not_plausible_is_a_warning_and_kept_aside() -> None:
+    for kind in ("int", "double"):
+        field = {"type": kind, "plausible": {"min": 0, "max": 5}}
+        sent: list[Any] = [0, 5, -1, "6", 2**62, None, "x"]
+        words = [None, None, "range", "range", "range", None, "type"]
+        assert outcome(field, sent) == [(0, None, None), (5, None, None), *((None, None, word) for word in words[2:])]
+        _, extra = judged(field, sent)
+        assert [json.loads(text)["f"] if text else None for text in extra] == [None, None, -1, "6", 2**62, None, "x"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"plausible": {"min": 0, "above": True}}, {"plausible": {}}, {"plausible": 5}, {"plausible": {"max": "5"}},
+        {"plausible": {"max": 5}, "type": "string"}, {"plausible": {"max": 5}, "required": True},
+        {"plausible": {"max": 5}, "range": {"max": 6}},
+    ],
+)  # fmt: skip
+def test_a_contract_says_what_is_plausible_in_numbers_of_optional_measures(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="'f'"):
+        contract_of({"name": "f", "type": "int", **wrong})
 
 
 def test_a_number_longer_than_anybodys_exponent_is_exact() -> None:

@@ -189,7 +189,9 @@ def test_a_file_or_a_folder_that_is_not_there_is_said_by_its_name(monkeypatch: p
         settings()
 
 
-def test_a_dashboard_without_a_token_is_refused_before_it_says_where_it_is() -> None:
+def test_a_dashboard_without_a_token_is_refused_before_it_says_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LAKEHOUSE_DASHBOARD_URL", "http://127.0.0.1:1")  # where none answers, whatever stack runs here
+    settings.cache_clear()
     done = CliRunner().invoke(cli, ["dashboard", "--link"])
     assert isinstance(done.exception, UsageError)
     assert "LAKEHOUSE_DASHBOARD_TOKEN" in str(done.exception)
