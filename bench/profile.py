@@ -35,7 +35,10 @@ from streams import bronze, decode, duplicates, silver, validate
 from streams.batch import RawBatch
 from streams.contract import contracts
 from streams.duplicates import DuplicateWindow
+from streams.enrich import attributes_of
+from streams.kernel.history import History
 from streams.lineage import stamped
+from streams.reference_records import keys_and_versions, records_of
 from streams.rules import READERS
 from streams.silver import SilverWriter
 
@@ -134,18 +137,17 @@ def _batch(source: str, messages: pl.DataFrame, first: int) -> RawBatch:
     return RawBatch(source, PartitionId("bench", 0), first, offsets, micros, keys, values)
 
 
-def reference_frames(collected: Collected, now: Settings) -> dict[str, pl.DataFrame]:
+def reference_histories(collected: Collected, now: Settings) -> dict[str, History]:
     """What the worker would know of the reference records."""
-    frames = {}
-    for name, contract in contracts().items():
-        if contract.is_event:
-            continue
+    made = {}
+    for name, attributes in attributes_of(contracts()).items():
+        contract = contracts()[name]
         (batch,) = collected.batches(name, 1 << 30)
         rows = SilverWriter(contract, now).rows(batch, DuplicateWindow(1, 1), {}).rows
         known = pl.DataFrame(pl.from_arrow(rows)).filter(~pl.col("is_rejected"))
-        columns = [f.column for f in contract.fields if f.column != "effective_from"]
-        frames[name] = known.unique(contract.key.column, keep="last", maintain_order=True).select(columns)
-    return frames
+        made[name] = History(attributes)
+        made[name].replace(keys_and_versions(name, records_of(contract, attributes, known).items()))
+    return made
 
 
 class MemoryTable:
@@ -203,19 +205,19 @@ def profile(events: int, batch: int = _BATCH, defects: str = DEFAULT_DEFECTS) ->
     now = settings()
     collected = Collected()
     run(Run(events=events, run_id="profile", defects=defects), collected)
-    frames = reference_frames(collected, now)
+    known = reference_histories(collected, now)
     contract = contracts()["calls"]
     tables = {"silver": MemoryTable(silver.columns(contract)), "bronze": MemoryTable(bronze.COLUMNS)}
     batches = collected.batches("calls", batch)
     writer = SilverWriter(contract, now)
-    writer.rows(batches[0], DuplicateWindow(1, 1), frames)  # the first time loads libraries and compiles patterns
+    writer.rows(batches[0], DuplicateWindow(1, 1), known)  # the first time loads libraries and compiles patterns
     window = DuplicateWindow(now.duplicate_window_events, now.duplicate_window_s)
     meter = Meter()
     _receive(meter, batches)
     with instrumented(meter):
         for first in range(0, len(batches), _BATCHES_A_COMMIT):
             together = batches[first : first + _BATCHES_A_COMMIT]
-            made = [writer.rows(one, window, frames).rows for one in together]
+            made = [writer.rows(one, window, known).rows for one in together]
             _write(meter, "silver", tables["silver"], made)
             _write(meter, "bronze", tables["bronze"], [bronze.rows(one) for one in together])
     spent = {name: seconds * 1e6 / events for name, seconds in meter.cpu_s.items()}

@@ -90,7 +90,7 @@ def _is_of(partition: PartitionId) -> pl.Expr:
 def accepted_records(table: Table, columns: list[str]) -> pl.DataFrame:
     """All accepted rows of a reference table in arrival order."""
     order = ["kafka_timestamp", "kafka_partition", "kafka_offset"]
-    found = _read(table, "is_rejected = false", (*columns, *order))
+    found = _read(table, "is_rejected = false", list(dict.fromkeys([*columns, *order])))
     return found.sort(order).select(columns)
 
 

@@ -16,7 +16,7 @@ from streams import message
 from streams.contract import Contract, contracts
 from streams.kernel.arrow import buffers
 from streams.kernel.compiled import is_compiled, mark_compiled
-from streams.kernel.keys import Keys
+from streams.kernel.history import History
 from streams.kernel.names import Names
 from streams.kernel.phones import tacs
 from streams.kernel.plain import plain
@@ -97,7 +97,9 @@ def compile_kernel() -> None:
         for f in (f for c in contracts().values() for f in c.fields):
             (read_effective_from if f.name == "effective_from" else READERS[f.type])(raw, f, context)
             _ = raw.text, raw.bare
-    Keys(pa.array(["a"])).find(tacs(pa.array(["1" * 15])))
+    history = History(["a"])
+    history.replace([("1", [(0, ["b"])])] * 2)
+    history.look_up(tacs(pa.array(["1" * 15])), np.zeros(1, np.int64), ["a"])
     Records(1).add(bytes(10), 0, (0, 1), 0, 0, 0, 1)
     mark_compiled()
 

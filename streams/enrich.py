@@ -1,54 +1,26 @@
-"""Enrichment columns and `unknown:` warnings: what the reference records say at the moment an event arrives."""
+"""Enrichment columns and `unknown:` warnings: what the reference records say of the moment at which an event arrived."""
 
-import weakref
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import pyarrow as pa
 
 from streams.contract import Contract
-from streams.kernel.keys import Keys
+from streams.kernel.history import History
 from streams.kernel.phones import tacs
 from streams.rules.reading import Mask
 from streams.validate import Validated
 
 
-class _Records:
-    """Reference records, one a key, with an index of their keys."""
-
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._columns = {name: frame[name].rechunk().to_arrow() for name in frame.columns}
-        self._keys = Keys(self._columns[frame.columns[0]])
-
-    def find(self, keys: pa.Array) -> npt.NDArray[np.int64]:
-        """The record of each key; -1: none."""
-        return self._keys.find(keys)
-
-    def take(self, attribute: str, rows: pa.Array) -> pa.Array:
-        """An attribute of the records of some rows; null where there is none."""
-        return self._columns[attribute].take(rows)
-
-
-# A frame is indexed once, however many threads enrich by it, and as long as it lives.
-_INDEXED: dict[int, _Records] = {}
-
-
-def _records(frame: pl.DataFrame) -> _Records:
-    found = _INDEXED.get(id(frame))
-    if found is None:
-        found = _INDEXED[id(frame)] = _Records(frame)
-        weakref.finalize(frame, _INDEXED.pop, id(frame), None)
-    return found
-
-
-def enrich(contract: Contract, validated: Validated, frames: Mapping[str, pl.DataFrame]) -> dict[str, pa.Array]:
+def enrich(
+    contract: Contract, validated: Validated, arrived: npt.NDArray[np.int64], histories: Mapping[str, History]
+) -> dict[str, pa.Array]:
     """The contract's enrichment columns; also adds the `unknown:` warnings to the batch, in the contract's order.
 
     Args:
-        frames: one reference frame a source, unique by its first column, the key.
+        arrived: the events' Kafka times, in µs since 1970 UTC: what holds from later on says nothing of them yet.
+        histories: what is known, by reference source.
     """
     tac_of = {e.tac_of: e.column for e in contract.enrichment if e.tac_of is not None}
     for f in contract.fields:
@@ -56,30 +28,39 @@ def enrich(contract: Contract, validated: Validated, frames: Mapping[str, pl.Dat
             tac_of.setdefault(f.column, f"TAC of {f.column}")
     keys = {**validated.columns, **{column: tacs(validated.columns[imei]) for imei, column in tac_of.items()}}
     keys |= {e.column: keys[tac_of[e.tac_of]] for e in contract.enrichment if e.tac_of is not None}
-
-    @cache  # a column is enriched by, and held against, the same reference
-    def find(reference: str, key: str) -> npt.NDArray[np.int64]:
-        return _records(frames[reference]).find(keys[key])
-
     columns = {e.column: keys[e.column] for e in contract.enrichment if e.tac_of is not None}
-    for (reference, key), wanted in _lookups(contract).items():
-        found = find(reference, key)
-        rows = pa.array(found, mask=found < 0)
-        for column, attribute in wanted:
-            columns[column] = _records(frames[reference]).take(attribute, rows)
-    unknown = {}
-    for f in contract.fields:
-        if f.known_in is not None:
-            key = tac_of[f.column] if f.type == "imei" else f.column
-            unknown[f"unknown:{f.name}"] = np.asarray(keys[key].is_valid()) & (find(f.known_in, key) < 0)
+    held = {
+        f.name: (f.known_in, tac_of[f.column] if f.type == "imei" else f.column) for f in contract.fields if f.known_in
+    }
+    known: dict[tuple[str, str], Mask] = {}
+    # a column is enriched by, and held against, the same reference
+    for (reference, key), wanted in _lookups(contract, held.values()).items():
+        known[reference, key], found = histories[reference].look_up(keys[key], arrived, {a for _, a in wanted})
+        columns |= {column: found[attribute] for column, attribute in wanted}
+    unknown = {f"unknown:{name}": np.asarray(keys[key].is_valid()) & ~known[r, key] for name, (r, key) in held.items()}
     _warn(contract, validated, {code: rows for code, rows in unknown.items() if rows.any()})
     none = pa.nulls(len(validated.malformed), pa.large_string())
     return {e.column: columns.get(e.column, none) for e in contract.enrichment}
 
 
-def _lookups(contract: Contract) -> dict[tuple[str, str], list[tuple[str, str]]]:
+def attributes_of(contracts: Mapping[str, Contract]) -> dict[str, tuple[str, ...]]:
+    """By reference source the attributes that events are enriched by, in their order."""
+    wanted: dict[str, set[str]] = {name: set() for name, c in contracts.items() if not c.is_event}
+    for contract in contracts.values():
+        for e in contract.enrichment:
+            if e.reference and e.key and e.attribute:
+                wanted[e.reference].add(e.attribute)
+    return {name: tuple(sorted(found)) for name, found in wanted.items()}
+
+
+def nothing_known(contracts: Mapping[str, Contract]) -> dict[str, History]:
+    """By reference source that no record was seen."""
+    return {name: History(attributes) for name, attributes in attributes_of(contracts).items()}
+
+
+def _lookups(contract: Contract, held: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[tuple[str, str]]]:
     """By (reference, key column): the columns to fill, each with its attribute. One look-up serves them all."""
-    lookups: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    lookups: dict[tuple[str, str], list[tuple[str, str]]] = {key: [] for key in held}
     for e in contract.enrichment:
         if e.reference and e.key and e.attribute:
             lookups.setdefault((e.reference, e.key), []).append((e.column, e.attribute))

@@ -158,7 +158,7 @@ class Line:
             fresh = state.silver.continued_by(batch)
             rows = None
             if fresh is not None and len(fresh):
-                rows = writer.rows(fresh, window, self._references.frames).rows
+                rows = writer.rows(fresh, window, self._references.histories).rows
             kept = state.bronze.continued_by(batch) if state.bronze is not None else None
         except BaseException:
             # The window may know events whose rows are not held: this partition must be read again.

@@ -12,11 +12,16 @@ def version(source: str) -> str:
     return f"{_PREFIX}:{source}:version"
 
 
+def form(source: str) -> str:
+    """Holds the names of the attributes that the versions of the records have."""
+    return f"{_PREFIX}:{source}:form"
+
+
 def changes(source: str) -> str:
     """A sorted set of the Redis keys of all records, each scored with the number of its last change."""
     return f"{_PREFIX}:{source}:changes"
 
 
 def record(source: str, key: str) -> str:
-    """Holds the latest record of a key, as a JSON object of the contract's columns."""
+    """Holds what is known of a key, as a JSON object of the contract's columns and its versions (`reference_records`)."""
     return f"{_PREFIX}:{source}:record:{key}"

@@ -16,6 +16,7 @@ from streams.contract import Contract, Enrichment
 from streams.decode import Decoder
 from streams.duplicates import DuplicateWindow
 from streams.enrich import enrich
+from streams.kernel.history import History
 from streams.lineage import lineage
 from streams.rules import Context
 from streams.rules.reading import Mask
@@ -79,19 +80,19 @@ class SilverWriter:
         self.schema: pa.Schema = pa.schema([f for f in schema if f.name != "ingested_at"])
         self._keep_raw = contract.source in settings.bronze_off
 
-    def rows(self, batch: RawBatch, window: DuplicateWindow, frames: Mapping[str, pl.DataFrame]) -> SilverBatch:
+    def rows(self, batch: RawBatch, window: DuplicateWindow, known: Mapping[str, History]) -> SilverBatch:
         """Decode, validate, enrich and find duplicates; one row a message.
 
         Args:
             window: the accepted events of this partition so far; takes in this batch's.
-            frames: reference frames by source.
+            known: what is known of reference records, by source.
         """
         context = Context(self._settings.time_zone, self._settings.earliest_event_time, batch.timestamps)
         if not self._contract.is_event:
             validated, added = self._records(batch, context)
             return self._assemble(batch, validated, added)
         validated = validate(self._contract, self._decoder.decode(batch.values), context)
-        added = enrich(self._contract, validated, frames)
+        added = enrich(self._contract, validated, batch.timestamps, known)
         ids, times = pl.Series(validated.columns["event_id"]), pl.Series(batch.timestamps)
         repeated = window.find(ids, times, pl.Series(~validated.rejected)).to_numpy()
         if repeated.any():

@@ -22,7 +22,7 @@ from streams import silver
 from streams.batch import RawBatch
 from streams.contract import Contract, contracts
 from streams.duplicates import DuplicateWindow
-from streams.references import no_records
+from streams.enrich import nothing_known
 from streams.silver import SilverWriter
 
 # Offsets of a partition that are read at first, then as many as bring so many bytes of messages of all partitions.
@@ -67,7 +67,7 @@ class _Again:
 
     def __post_init__(self) -> None:
         self._writer = SilverWriter(self.contract, self.settings)
-        self._frames = no_records(contracts())
+        self._known = nothing_known(contracts())
         looked_up = {e.column for e in self.contract.enrichment if e.reference is not None}
         listed = [c.name for c in silver.columns(self.contract)]
         self._compared = [name for name in listed if name not in {*_PLACE, *looked_up, *_OF_THE_MOMENT}]
@@ -132,7 +132,7 @@ class _Again:
             count = int(part["before"][0])
             _remember(window, accepted[known:count])
             known = count
-            made.append(self._writer.rows(_batch(partition, part), window, self._frames).rows)
+            made.append(self._writer.rows(_batch(partition, part), window, self._known).rows)
         _remember(window, accepted[known:])
         return pl.DataFrame(pl.from_arrow(pa.concat_tables(made)))
 

@@ -118,7 +118,7 @@ FLUSHERS = {source: _flusher(source) for source in contracts()}
 
 @app.task
 async def refresh_references() -> None:
-    """Keep the reference frames up to date."""
+    """Keep what is known of reference records up to date."""
     await app.assignments.refresh_references()
 
 

@@ -16,7 +16,8 @@ from lakehouse.settings import Settings
 from streams import bronze, silver
 from streams.contract import Contract
 from streams.line import Line
-from streams.references import References, record_columns
+from streams.reference_records import record_columns
+from streams.references import References
 from streams.window_store import WindowStore
 
 log = logging.getLogger(__name__)

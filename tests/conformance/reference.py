@@ -32,15 +32,23 @@ class Row:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What an answer depends on besides the message: `known` has the reference records by source and key."""
+    """What an answer depends on besides the message: `records` has the reference records by source, in arrival order."""
 
     kafka_time: datetime
     zone: ZoneInfo
-    known: Mapping[str, Mapping[str, Mapping[str, Any]]] = attribute(default_factory=dict)
+    records: Mapping[str, list[dict[str, Any]]] = attribute(default_factory=dict)
+
+    def named(self, source: str, key: str | None) -> list[dict[str, Any]]:
+        """The records that name a key."""
+        return [record for record in self.records.get(source, []) if record[FIELDS[source][0].name] == key]
 
     def say(self, source: str, key: str | None, name: str) -> Any:
-        """An attribute of a reference record, None where nothing is known."""
-        return self.known.get(source, {}).get(key or "", {}).get(name)
+        """An attribute of the record that holds when the event arrives, None where there is none."""
+        long_ago = datetime(1, 1, 1, tzinfo=UTC)
+        since = [(record.get("effective_from", long_ago), record) for record in self.named(source, key)]
+        holding = [pair for pair in since if pair[0] <= self.kafka_time]
+        # of equal ones the later: max gives the first
+        return max(reversed(holding), key=lambda pair: pair[0])[1].get(name) if holding else None
 
 
 def _blank(value: Any) -> bool:
@@ -110,7 +118,7 @@ def _judge_field(field: Field, value: Any, around: Surroundings, row: Row) -> bo
         row.codes.append(f"range:{field.name}")
     if field.known_in and not result.code:
         key = result.value[:8] if field.type == "imei" else result.value
-        words += [] if key in around.known.get(field.known_in, {}) else ["unknown"]
+        words += [] if around.named(field.known_in, key) else ["unknown"]
     row.warnings += [f"{word}:{field.name}" for word in words]
     if field.name == "timestamp" and result.kept and isinstance(value, str):
         row.columns["timestamp_raw"] = trimmed(value)

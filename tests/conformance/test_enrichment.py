@@ -1,15 +1,17 @@
 """What the reference records say when an event arrives, in the columns and in the `unknown:` warnings."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.conformance.engine import frames, silver_rows
+from streams.duplicates import DuplicateWindow
+from tests.conformance.engine import KAFKA_TIME, histories, raw_batch, silver_rows, writer
 from tests.conformance.reference_contracts import EVENTS
 
 MONA, OMAR = "+201012345678", "+201112345678"
-KNOWN = frames(
+KNOWN = histories(
     users=[
         {"phone_number": MONA, "user_id": "U1", "plan_type": "Postpaid", "city": "Giza"},
         {"phone_number": OMAR, "user_id": "U2", "plan_type": "Prepaid", "city": "Luxor"},
@@ -130,3 +132,23 @@ def test_warnings_come_in_the_order_of_the_table_and_luhn_before_unknown() -> No
 
 def test_every_source_of_customers_is_tested() -> None:
     assert set(CUSTOMER_EVENTS) == set(EVENTS) - {"calls", "sms"}
+
+
+def test_what_held_when_the_event_arrived_counts_and_what_holds_later_names_its_key() -> None:
+    def agent(department: str, days: int) -> dict[str, Any]:
+        return {"agent_id": "AG1", "department": department, "effective_from": KAFKA_TIME + timedelta(days)}
+
+    known = histories(
+        agents=[agent("Sales", -300), agent("Billing", -1), agent("Fraud", 1), {**agent("Fraud", 9), "agent_id": "AG2"}]
+    )
+    event = {"event_type": "support", **_IDENTITY, **CUSTOMER_EVENTS["support"]}
+    for name, at, department in (
+        ("AG1", KAFKA_TIME, "Billing"),
+        ("AG1", KAFKA_TIME - timedelta(days=1, microseconds=1), "Sales"),
+        ("AG1", KAFKA_TIME - timedelta(days=301), None),
+        ("AG1", KAFKA_TIME + timedelta(days=1), "Fraud"),
+        ("AG2", KAFKA_TIME, None),
+    ):
+        batch = raw_batch([(None, json.dumps({**event, "agent_id": name}).encode())], at=at, topic="support")
+        row = writer("support").rows(batch, DuplicateWindow(1, 1), known).rows.to_pylist()[0]
+        assert said(row, "agent_department", "quality_warnings") == (department, None)

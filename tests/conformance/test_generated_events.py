@@ -14,10 +14,10 @@ from sources.mix import EVENT_SOURCES
 from sources.reference import KINDS
 from streams.contract import contracts
 from streams.decode import Decoder
+from streams.kernel.history import History
 from streams.rules import Context
 from streams.validate import Validated, validate
-from tests.conformance.engine import frames as known_frames
-from tests.conformance.engine import silver_rows
+from tests.conformance.engine import histories, silver_rows
 from tests.conformance.test_contract_examples import codes_of
 
 END = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -90,7 +90,7 @@ def test_every_code_of_the_contract_is_put_in(defective: tuple[dict[str, pl.Data
 
 @pytest.mark.parametrize("source", EVENTS)
 def test_the_line_finds_what_is_expected_of_it(
-    defective: tuple[dict[str, pl.DataFrame], Outcome], known: dict[str, pl.DataFrame], source: str
+    defective: tuple[dict[str, pl.DataFrame], Outcome], known: dict[str, History], source: str
 ) -> None:
     put_in, messages = defective[1].sources[source], defective[0][source]
     rows = silver_rows(source, [(None, value) for value in messages["value"]], known)
@@ -106,15 +106,15 @@ def test_the_line_finds_what_is_expected_of_it(
 
 
 @pytest.fixture(scope="module")
-def known(frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def known(frames: dict[str, pl.DataFrame]) -> dict[str, History]:
     """One row a key, as the line keeps them; records with a history come twice."""
     keys = {kind: contracts()[kind].key.name for kind in KINDS}
     found = {kind: {json.loads(value)[keys[kind]] for value in frames[kind]["value"]} for kind in KINDS}
-    return known_frames(**{kind: [{keys[kind]: value} for value in sorted(found[kind])] for kind in KINDS})
+    return histories(**{kind: [{keys[kind]: value} for value in sorted(found[kind])] for kind in KINDS})
 
 
 @pytest.mark.parametrize("source", EVENTS)
-def test_a_clean_event_is_accepted_without_a_warning(known: dict[str, pl.DataFrame], source: str) -> None:
+def test_a_clean_event_is_accepted_without_a_warning(known: dict[str, History], source: str) -> None:
     clean, _ = _generated(events=10_000, defects="none", with_reference=False)
     rows = silver_rows(source, [(None, value) for value in clean[source]["value"]], known)
     assert [row for row in rows if row["is_rejected"] or row["quality_warnings"] or row["extra"]][:2] == []

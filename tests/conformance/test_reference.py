@@ -1,5 +1,6 @@
 """The engine gives what a plain reading of contracts.md gives, for messages of every kind."""
 
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -9,24 +10,30 @@ from hypothesis import strategies as st
 
 from catalog.schemas import LINEAGE
 from streams.contract import contracts
-from tests.conformance.engine import KAFKA_TIME, ZONE, Message, frames, silver_rows
+from tests.conformance.engine import KAFKA_TIME, ZONE, Message, histories, silver_rows
 from tests.conformance.messages import messages
 from tests.conformance.reference import Row, Surroundings, judge
 from tests.conformance.reference_contracts import EVENTS, FIELDS, REFERENCES
 from tests.conformance.reference_json import comparable, read_message
 
 RECORDS: dict[str, list[dict[str, Any]]] = {
-    "users": [{"phone_number": "+201012345678", "user_id": "U1", "plan_type": "Prepaid", "city": "Giza"}],
+    "users": [
+        {"phone_number": "+201012345678", "user_id": "U1", "plan_type": "Prepaid", "city": "Giza"},
+        {
+            "phone_number": "+201012345678",
+            "user_id": "U2",
+            "city": "Luxor",
+            "effective_from": KAFKA_TIME - timedelta(1),
+        },
+        {"phone_number": "+201012345678", "user_id": "U3", "effective_from": KAFKA_TIME + timedelta(microseconds=1)},
+        {"phone_number": "+201112345678", "user_id": "U4", "effective_from": KAFKA_TIME},
+    ],
     "cell_sites": [{"cell_id": "CELL00001", "city": "Cairo", "region": "Greater Cairo"}],
     "devices": [{"tac": "35846279", "brand": "Nokia"}],
-    "agents": [{"agent_id": "AG1248", "department": "Billing"}],
+    "agents": [{"agent_id": "AG1248", "department": "Billing", "effective_from": KAFKA_TIME + timedelta(1)}],
 }
-KNOWN = frames(**RECORDS)
-AROUND = Surroundings(
-    KAFKA_TIME,
-    ZoneInfo(ZONE),
-    {source: {row[FIELDS[source][0].name]: row for row in rows} for source, rows in RECORDS.items()},
-)
+KNOWN = histories(**RECORDS)
+AROUND = Surroundings(KAFKA_TIME, ZoneInfo(ZONE), RECORDS)
 QUICK = settings(max_examples=60, suppress_health_check=list(HealthCheck))
 NOT_JUDGED = {"raw_value", *(c.name for c in LINEAGE if c.name != "ingested_at")}
 
@@ -114,7 +121,7 @@ def test_the_contract_says_what_the_tables_of_the_specification_say(source: str)
     wanted = [
         (
             f.name, f.type, f.column or f.name, f.required, f.required_if, set(f.domain),
-            (f.above if f.low is None else f.low, f.high, f.above is not None), f.known_in, f.spellings,
+            (f.above if f.low is None else f.low, f.high, f.above is not None), f.likely, f.known_in, f.spellings,
         )
         for f in FIELDS[source]
     ]  # fmt: skip
@@ -122,7 +129,7 @@ def test_the_contract_says_what_the_tables_of_the_specification_say(source: str)
         (
             f.name, f.type, f.column, f.required, f.required_if and (f.required_if.field, f.required_if.value),
             set(f.domain or ()), (f.range.min, f.range.max, f.range.above) if f.range else (None, None, False),
-            f.known_in or "", list(f.paths),
+            f.plausible and (f.plausible.min, f.plausible.max), f.known_in or "", list(f.paths),
         )
         for f in contracts()[source].fields
     ]  # fmt: skip

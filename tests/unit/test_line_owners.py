@@ -3,6 +3,8 @@
 from collections.abc import Collection
 
 import fakeredis
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -214,7 +216,9 @@ def test_records_of_a_partition_that_was_taken_over_are_shared_by_its_new_owner_
     new.flush(SOON)
     assert former.flush(SOON).dropped == {P0}
     references.refresh()
-    assert references.frames["devices"]["tac"].to_list() == ["22222222"]
+    keys = pa.array(["11111111", "22222222"], pa.large_string())
+    named, _ = references.histories["devices"].look_up(keys, np.zeros(2, np.int64))
+    assert named.tolist() == [False, True]
 
 
 _FENCING = st.lists(

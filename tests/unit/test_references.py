@@ -1,18 +1,28 @@
 """Reference records as workers share them through Redis."""
 
+import itertools
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import fakeredis
+import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
 import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streams import reference_keys
 from streams.contract import Contract, contracts
+from streams.kernel import history as history_module
+from streams.kernel.history import History
+from streams.reference_records import VERSIONS
 from streams.references import References
 
 Rows = list[tuple[Any, ...]]
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -24,23 +34,44 @@ def worker(server: fakeredis.FakeServer) -> References:
     return References(contracts(), fakeredis.FakeRedis(server=server))
 
 
-def devices(*brands: tuple[str, str | None]) -> pl.DataFrame:
-    """Accepted records of devices as silver gives them, in arrival order."""
+_OFFSETS = itertools.count()
+
+
+def devices(*brands: tuple[str, str | None], since: int | None = None) -> pl.DataFrame:
+    """Accepted records of devices as silver gives them, in arrival order.
+
+    Args:
+        since: from which day on they hold, else from their arrival.
+    """
     names = [f.column for f in contracts()["devices"].fields]
-    rows = [dict.fromkeys(names) | {"tac": tac, "brand": brand, "is_smartphone": True} for tac, brand in brands]
-    schema = dict.fromkeys(names, pl.String) | {"is_smartphone": pl.Boolean}
+    rows = []
+    for tac, brand in brands:
+        offset = next(_OFFSETS)
+        arrived = EPOCH + timedelta(milliseconds=offset)
+        holds = arrived if since is None else EPOCH + timedelta(days=since)
+        placed = {"kafka_timestamp": arrived, "kafka_partition": 0, "kafka_offset": offset, "effective_from": holds}
+        rows.append(dict.fromkeys(names) | {"tac": tac, "brand": brand, "is_smartphone": True} | placed)
+    instants = dict.fromkeys(("effective_from", "kafka_timestamp"), pl.Datetime("us", "UTC"))
+    whole = dict.fromkeys(("kafka_partition", "kafka_offset"), pl.Int64)
+    schema = dict.fromkeys(names, pl.String) | {"is_smartphone": pl.Boolean} | instants | whole
     return pl.DataFrame(rows, schema=schema)
 
 
-def known(references: References) -> Rows:
-    return sorted(references.frames["devices"].select("tac", "brand").rows())
+TACS = ["11111111", "35846279", "86945303", "99999999"]
+
+
+def known(references: References, day: int = 10_000) -> Rows:
+    """The devices that a record named, and the brand that each had on a day."""
+    keys = pa.array(TACS, pa.large_string())
+    named, found = references.histories["devices"].look_up(keys, np.full(len(TACS), day * 86_400_000_000), ["brand"])
+    return [row for row, there in zip(zip(TACS, found["brand"].to_pylist(), strict=True), named, strict=True) if there]
 
 
 def test_nothing_is_known_at_first_and_nothing_changes_without_news(server: fakeredis.FakeServer) -> None:
     one = worker(server)
     assert not one.refresh()
     kinds = ("users", "devices", "cell_sites", "agents")
-    assert {name: frame.height for name, frame in one.frames.items()} == dict.fromkeys(kinds, 0)
+    assert {name: len(history) for name, history in one.histories.items()} == dict.fromkeys(kinds, 0)
 
 
 def test_two_workers_see_each_others_records(server: fakeredis.FakeServer) -> None:
@@ -62,21 +93,127 @@ def test_the_last_record_of_a_key_counts(server: fakeredis.FakeServer) -> None:
     assert known(one) == [("35846279", "HMD"), ("86945303", None)]
 
 
-def test_columns_keep_their_types(server: fakeredis.FakeServer) -> None:
+def test_the_version_counts_that_held_when_an_event_arrived(server: fakeredis.FakeServer) -> None:
+    """One of last year that comes late does not displace this year's; one that holds from next year says nothing yet."""
+    one, other = worker(server), worker(server)
+    one.publish("devices", devices(("35846279", "Nokia"), since=400))
+    other.publish("devices", devices(("35846279", "HMD"), since=100))
+    other.publish("devices", devices(("35846279", "Fairphone"), since=900))
+    one.publish("devices", devices(("86945303", "Huawei"), since=5_000))
+    for each in (one, other):
+        each.refresh()
+        found = [known(each, day) for day in (99, 100, 399, 400, 899, 900)]
+        assert [rows[0][1] for rows in found] == [None, "HMD", "HMD", "Nokia", "Nokia", "Fairphone"]
+        assert {rows[1] for rows in found} == {("86945303", None)}  # named, and nothing said yet
+
+
+def test_a_deletion_holds_from_its_instant_on(server: fakeredis.FakeServer) -> None:
     one = worker(server)
-    site = {
-        "cell_id": "CELL00001",
-        "site_name": None,
-        "city": "Giza",
-        "region": None,
-        "latitude": 30.0,
-        "longitude": -1.5,
-    }
-    one.publish("cell_sites", pl.DataFrame([site]))
-    one.publish("devices", devices(("35846279", "Nokia")))
+    one.publish("devices", devices(("35846279", "Nokia"), since=100))
+    one.publish("devices", devices(("35846279", None), since=200))
     one.refresh()
-    assert one.frames["cell_sites"].row(0, named=True) == site
-    assert one.frames["devices"]["is_smartphone"].to_list() == [True]
+    assert [known(one, day)[0] for day in (150, 250)] == [("35846279", "Nokia"), ("35846279", None)]
+
+
+def test_of_two_records_from_one_instant_on_the_later_counts_whoever_shares_them_first(
+    server: fakeredis.FakeServer,
+) -> None:
+    one = worker(server)
+    earlier, later = (devices(("35846279", brand), since=100) for brand in ("Nokia", "HMD"))
+    for records in (later, earlier, later, earlier):
+        one.publish("devices", records)
+    one.refresh()
+    assert known(one) == [("35846279", "HMD")]
+
+
+def test_a_record_that_changes_each_second_takes_no_more_room_than_its_latest_versions(
+    server: fakeredis.FakeServer,
+) -> None:
+    one = worker(server)
+    for day in range(0, 3 * VERSIONS, VERSIONS // 2):
+        for since in range(day, day + VERSIONS // 2):
+            one.publish("devices", devices(("35846279", f"B{since}"), since=since))
+        one.refresh()
+    history = one.histories["devices"]
+    assert history._rows[1] <= VERSIONS + VERSIONS // 2
+    days = (2 * VERSIONS - 1, 2 * VERSIONS, 3 * VERSIONS - 1)
+    assert [known(one, day)[0][1] for day in days] == [None, f"B{2 * VERSIONS}", f"B{3 * VERSIONS - 1}"]
+
+
+def test_values_that_nobody_has_any_more_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history_module, "_STALE", 10)
+    history = History(["brand"])
+    for number in range(100):
+        history.replace([("a", [(0, [f"B{number}"])]), ("b", [(0, ["always"])])])
+    _, found = history.look_up(pa.array(["a", "b"], pa.large_string()), np.zeros(2, np.int64), ["brand"])
+    assert found["brand"].to_pylist() == ["B99", "always"]
+    assert len(history._values) <= 12
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["a", "b", "é", "", "a long key, longer than any phone number"]),
+                st.dictionaries(st.integers(-3, 3), st.sampled_from([None, "", "x", "é", "longer"]), min_size=1),
+            ),
+            max_size=4,
+            unique_by=lambda record: record[0],
+        ),
+        max_size=12,
+    )
+)
+def test_a_history_answers_as_a_list_of_versions_does(changes: list[list[tuple[str, dict[int, str | None]]]]) -> None:
+    history, plain = History(["brand", "other"]), dict[str, dict[int, str | None]]()
+    for records in changes:
+        latest_first = [(key, sorted(versions.items(), reverse=True)) for key, versions in records]
+        history.replace([(key, [(at, (text, "o")) for at, text in versions]) for key, versions in latest_first])
+        plain |= dict(records)
+    asked = [(key, at) for key in ("a", "b", "é", "", "?", None) for at in range(-4, 5)]
+    keys, times = pa.array([key for key, _ in asked], pa.large_string()), np.array([at for _, at in asked], np.int64)
+    named, found = history.look_up(keys, times, ["brand", "other"])
+    assert named.tolist() == [key in plain for key, _ in asked]
+    said = [plain.get("-" if key is None else key, {}) for key, _ in asked]
+    holding = [
+        max((since for since in of if since <= at), default=None) for of, (_, at) in zip(said, asked, strict=True)
+    ]
+    wanted = [None if since is None else of[since] for of, since in zip(said, holding, strict=True)]
+    assert found["brand"].to_pylist() == wanted
+    assert found["other"].to_pylist() == [None if since is None else "o" for since in holding]
+
+
+def test_the_columns_are_those_of_the_latest_version_with_their_types(server: fakeredis.FakeServer) -> None:
+    one = worker(server)
+    for since, brand in ((300, "HMD"), (100, "Nokia")):
+        one.publish("devices", devices(("35846279", brand), since=since))
+    held = json.loads(fakeredis.FakeRedis(server=server).get(reference_keys.record("devices", "35846279")))
+    assert (held["brand"], held["is_smartphone"], held["model"]) == ("HMD", True, None)
+
+
+def test_a_record_of_the_longest_texts_fits_and_is_read_back(server: fakeredis.FakeServer) -> None:
+    """Escaped, a text takes six times its bytes."""
+    one = worker(server)
+    for since in range(VERSIONS):
+        long = {
+            f.column: pl.lit("\x01" * (f.max_length or 0)) for f in contracts()["devices"].fields if f.type == "string"
+        }
+        one.publish("devices", devices(("35846279", "?"), since=since).with_columns(**long))
+    assert one.refresh()
+    assert known(one) == [("35846279", "\x01" * 8192)]
+
+
+def test_records_of_another_form_are_made_again_from_silver(server: fakeredis.FakeServer) -> None:
+    """As the workers of before wrote them, and for contracts that enrich by other attributes."""
+    store = fakeredis.FakeRedis(server=server)
+    worker(server).publish("devices", devices(("35846279", "Nokia")))
+    store.set(reference_keys.record("devices", "35846279"), '{"tac": "35846279", "brand": "Nokia"}')
+    store.delete(reference_keys.form("devices"))
+    one = worker(server)
+    one.warm(lambda contract: devices(("35846279", "HMD")) if contract.source == "devices" else pl.DataFrame())
+    one.refresh()
+    one.refresh()
+    assert known(one) == [("35846279", "HMD")]
 
 
 def test_each_record_has_a_key_of_its_own_that_the_sorted_set_names(server: fakeredis.FakeServer) -> None:
@@ -92,7 +229,7 @@ def test_a_worker_that_comes_later_learns_all(server: fakeredis.FakeServer) -> N
     worker(server).publish("devices", devices(*((f"{tac:08d}", "x") for tac in range(12_000))))
     late = worker(server)
     assert late.refresh()
-    assert late.frames["devices"].height == 12_000
+    assert len(late.histories["devices"]) == 12_000
 
 
 def test_an_empty_redis_is_filled_from_silver_once(server: fakeredis.FakeServer) -> None:
@@ -165,11 +302,19 @@ HOSTILE: dict[str, Any] = {
     "no text": b"\xff\xfe",
     "no object": b"[1]",
     "nested without end": b"[" * 100_000,
+    "a record without versions": b'{"tac": "35846279", "brand": "HMD"}',
+    "versions that are none": b'{"tac": "35846279", "versions": [1]}',
+    "a version without its place": b'{"tac": "35846279", "versions": [["x", 0, 0, 0, "HMD"]]}',
+    "a version beyond 64 bits": b'{"tac": "35846279", "versions": [[1e400, 0, 0, 0, "HMD"]]}',
+    "a brand that is no text": b'{"tac": "35846279", "versions": [[0, 0, 0, 0, 7]]}',
+    "a brand of half a character": b'{"tac": "35846279", "versions": [[0, 0, 0, 0, "\\ud800"]]}',
+    "versions in no order": b'{"tac": "35846279", "versions": [[0, 0, 0, 0, "HMD"], [1, 0, 0, 0, "HMD"]]}',
+    "too many versions": json.dumps({"tac": "35846279", "versions": [[-i, 0, 0, 0, "x"] for i in range(40)]}).encode(),
     "a brand that is a number": b'{"tac": "35846279", "brand": 7}',
     "a flag that is a text": b'{"tac": "35846279", "is_smartphone": "x"}',
-    "another key's": b'{"tac": "86945303", "brand": "Huawei"}',
+    "another key's": b'{"tac": "86945303", "versions": [[0, 0, 0, 0, "Huawei"]]}',
     "without its key": b"{}",
-    "larger than any": b'"' + b"x" * 300_000 + b'"',
+    "larger than any": b'"' + b"x" * 1_600_000 + b'"',
 }
 
 
