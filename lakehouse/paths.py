@@ -7,7 +7,11 @@ project's, and takes the place of one that has the same name.
 """
 
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from lakehouse.errors import UsageError
 from lakehouse.settings import settings
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -30,6 +34,24 @@ def data_files(folder: str, pattern: str) -> list[Path]:
     places = [data_folder(folder), *(place / folder for place in settings().extensions)]
     found = {path.name: path for place in places for path in sorted(place.glob(pattern))}
     return [found[name] for name in sorted(found)]
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds.
+
+    Raises:
+        UsageError: it is none, or not in UTF-8; the message says where.
+    """
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8: {error.reason} at byte {error.start}") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise UsageError(f"{path}{where}: this is no YAML: {getattr(error, 'problem', None) or error}") from None
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}") from None
 
 
 def data_file(folder: str, name: str) -> Path:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sources.rhythm import ClockChange
-from streams.contract import Condition, Contract, Field
+from streams.contract import Contract, Field
+from streams.contract_file import Condition
 
 Message = dict[str, Any]
 # changes a message in place; the number picks one of several bad values, the clock changes are for times

@@ -5,7 +5,8 @@ from typing import Any
 
 from sources.faults import REMOVED, Defect, Message, meeting, putting, together
 from sources.rhythm import ClockChange
-from streams.contract import Contract, Field, Range, contracts
+from streams.contract import Contract, Field, contracts
+from streams.contract_file import Range
 
 _BLANK = (None, REMOVED, "", "  \t ", "\u00a0")
 # values that a type cannot read; all types with a string at the bottom answer the same with `type:`

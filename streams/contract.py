@@ -5,44 +5,27 @@ stand in a message, the silver columns and their order. It knows nothing of JSON
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from typing import Any, Literal
-
-import yaml
+from typing import Any, Literal, get_args
 
 from lakehouse.errors import UsageError
-from lakehouse.paths import data_files
+from lakehouse.paths import data_files, read_yaml
+from streams.contract_file import Condition, FieldWords, Range, Type, read
 
 FOLDER = "streams/contracts"
-FIELD_TYPES = (
-    "string", "int", "double", "money", "bool", "time", "date", "phone", "imei", "tac", "currency",
-)  # fmt: skip
+NUMBER_PLAN = "number_plan.yaml"
+FIELD_TYPES: tuple[str, ...] = get_args(Type)
 # Types whose pattern or list is a rule in itself, and those that have one where the field is required (contracts.md, "Rules").
 _RULED_TYPES, _RULED_IF_REQUIRED = frozenset({"phone", "currency"}), frozenset({"imei", "tac"})
-_MEASURES = frozenset({"int", "double"})
+_MEASURES = ("int", "double")
+_COLUMN = re.compile("[a-z_][a-z0-9_]*")
 # Bytes of UTF-8 that a text may have (contracts.md, "Length"): free text, what identifies, and the most a contract may allow.
 # Trino joins texts of at most 1 MB, and whatever is one column here is drawn in one cell somewhere.
-_TEXT_BYTES, _SHORT_BYTES, _MOST_BYTES = 8_192, 512, 65_536
+_TEXT_BYTES, _SHORT_BYTES = 8_192, 512
 _SHORT_TYPES = _RULED_TYPES | _RULED_IF_REQUIRED | {"time"}
-
-
-@dataclass(frozen=True)
-class Range:
-    """Bounds that a value must keep; both ends belong to it unless `above` (then greater than `min`)."""
-
-    min: float | None = None
-    max: float | None = None
-    above: bool = False
-
-
-@dataclass(frozen=True)
-class Condition:
-    """The field is required where another field has this value."""
-
-    field: str
-    value: str
 
 
 @dataclass(frozen=True)
@@ -155,129 +138,98 @@ _EVENT_FIELDS: tuple[dict[str, Any], ...] = (
 _EFFECTIVE_FROM = {"name": "effective_from", "type": "time", "doc": "from when the state holds; else the Kafka time"}
 
 
-def _field(source: str, raw: dict[str, Any]) -> Field:
-    words = {
-        "name",
-        "type",
-        "column",
-        "path",
-        "alias",
-        "doc",
-        "required",
-        "required_if",
-        "domain",
-        "range",
-        "plausible",
-        "known_in",
-        "key",
-        "max_length",
-    }
-    unknown = set(raw) - words
-    if unknown:
-        raise UsageError(f"contract {source}: field {raw.get('name')!r} has unknown words {sorted(unknown)}")
-    if raw.get("type") not in FIELD_TYPES:
-        raise UsageError(f"contract {source}: field {raw.get('name')!r} needs a type out of {', '.join(FIELD_TYPES)}")
-    paths = [tuple(raw["path"].split("."))] if "path" in raw else []
-    paths.append((raw["name"],))
-    if "alias" in raw:
-        paths.append((raw["alias"],))
-    limits = raw.get("range")
+def _field(words: FieldWords) -> Field:
+    paths = [tuple(words.path.split("."))] if words.path else []
+    paths.append((words.name,))
+    if words.alias:
+        paths.append((words.alias,))
     return Field(
-        name=raw["name"],
-        type=raw["type"],
-        column=raw.get("column", raw["name"]),
+        name=words.name,
+        type=words.type,
+        column=words.column or words.name,
         paths=tuple(paths),
-        doc=raw.get("doc", ""),
-        required=bool(raw.get("required", False)),
-        required_if=Condition(**raw["required_if"]) if "required_if" in raw else None,
-        domain=frozenset(raw["domain"]) if "domain" in raw else None,
-        range=Range(**limits) if limits else None,
-        plausible=_plausible(source, raw),
-        known_in=raw.get("known_in"),
-        key=bool(raw.get("key", False)),
-        longest=_longest(source, raw),
+        doc=words.doc,
+        required=words.required,
+        required_if=words.required_if,
+        domain=None if words.domain is None else frozenset(words.domain),
+        range=words.range,
+        plausible=None if words.plausible is None else Range(**words.plausible.model_dump()),
+        known_in=words.known_in,
+        key=words.key,
+        longest=words.max_length,
     )
 
 
-def _plausible(source: str, raw: dict[str, Any]) -> Range | None:
-    bounds = raw.get("plausible")
-    if bounds is None:
-        return None
-    numbers = isinstance(bounds, dict) and all(type(bound) in (int, float) for bound in bounds.values())
-    if not numbers or not bounds or not set(bounds) <= {"min", "max"}:
-        raise UsageError(f"contract {source}: plausible of {raw['name']!r} must have a min, a max or both, in numbers")
-    if raw["type"] not in _MEASURES or {"required", "required_if", "range"} & set(raw):
-        raise UsageError(
-            f"contract {source}: {raw['name']!r} can't be plausible: that is said of an optional int or double without a range"
-        )
-    return Range(**bounds)
-
-
-def _longest(source: str, raw: dict[str, Any]) -> int | None:
-    said = raw.get("max_length")
-    if said is None:
-        return None
-    measured = raw["type"] == "string" or raw["type"] in _SHORT_TYPES
-    if not measured or type(said) is not int or not 1 <= said <= _MOST_BYTES:
-        raise UsageError(
-            f"contract {source}: max_length of {raw['name']!r} must be a whole number from 1 to {_MOST_BYTES:,}, of a string or"
-            " of a type with a pattern"
-        )
-    return said
-
-
-def parse(raw: dict[str, Any]) -> Contract:
+def parse(raw: Any) -> Contract:
     """Build a contract from its YAML content.
 
     Raises:
         UsageError: a word, a type or a reference in it is not known; the message names it.
     """
-    source, kind = raw["source"], raw["kind"]
-    if kind == "event":
-        first = {**_EVENT_FIELDS[0], "domain": [raw["event_type"]]}
-        listed = [first, *_EVENT_FIELDS[1:], *raw["fields"]]
-    elif kind == "reference":
-        listed = [*raw["fields"], _EFFECTIVE_FROM]
+    words = read(raw)
+    listed = words.fields
+    if words.kind == "reference":
+        listed = [*listed, FieldWords.model_validate(_EFFECTIVE_FROM)]
+    elif words.event_type is None:
+        raise UsageError(f"contract {words.source}: event_type is missing")
     else:
-        raise UsageError(f"contract {source}: kind must be event or reference, not {kind!r}")
-    fields = tuple(_field(source, f) for f in listed)
-    if kind == "reference" and sum(f.key for f in fields) != 1:
-        raise UsageError(f"contract {source}: exactly one field must be the key")
-    _check_names(source, fields, raw)
-    return Contract(
-        source=source,
-        kind=kind,
-        title=raw.get("title", source),
-        fields=fields,
-        enrichment=tuple(Enrichment(**e) for e in raw.get("enrichment", ())),
-        amount=raw.get("amount"),
+        first = {**_EVENT_FIELDS[0], "domain": [words.event_type]}
+        listed = [FieldWords.model_validate(f) for f in (first, *_EVENT_FIELDS[1:])] + listed
+    contract = Contract(
+        source=words.source,
+        kind=words.kind,
+        title=words.title or words.source,
+        fields=tuple(_field(f) for f in listed),
+        enrichment=tuple(Enrichment(**e.model_dump()) for e in words.enrichment),
+        amount=words.amount,
     )
+    _check(contract)
+    return contract
 
 
-def _check_names(source: str, fields: Sequence[Field], raw: dict[str, Any]) -> None:
-    """What a contract says of its own fields must be there; a wrong name must not wait for the first event."""
-    before: set[str] = set()
-    for f in fields:
-        if f.required_if is not None and f.required_if.field not in before:
-            raise UsageError(
-                f"contract {source}: {f.name} is required if {f.required_if.field!r}, which must stand before it"
+def _check(contract: Contract) -> None:
+    """What a contract says of its own fields must be so; a wrong word must not wait for the first event."""
+
+    def wrong(what: str) -> UsageError:
+        return UsageError(f"contract {contract.source}: {what}")
+
+    if not contract.is_event and sum(f.key for f in contract.fields) != 1:
+        raise wrong("exactly one field must be the key")
+    before: dict[str, Field] = {}
+    for f in contract.fields:
+        if f.name in before or f.column in {other.column for other in before.values()}:
+            raise wrong(f"{f.name} is there twice")
+        if not _COLUMN.fullmatch(f.column):
+            raise wrong(f"{f.name!r} can be no column: give it one (`column:`) of small letters, digits and _")
+        if f.longest is not None and f.max_length is None:
+            raise wrong(f"max_length of {f.name!r} is for a string or a type with a pattern")
+        if f.range is not None and f.type not in (*_MEASURES, "money"):
+            raise wrong(f"range of {f.name!r} is for an int, a double or money")
+        if f.plausible is not None and (f.type not in _MEASURES or f.required or f.required_if or f.range):
+            raise wrong(f"plausible of {f.name!r} is for an optional int or double without a range")
+        if any(bounds is not None and bounds.min is None and bounds.max is None for bounds in (f.range, f.plausible)):
+            raise wrong(f"range and plausible of {f.name!r} need a min, a max or both")
+        if f.domain is not None and f.type != "string":
+            raise wrong(f"domain of {f.name!r} is for a string")
+        if f.required_if is not None and (other := before.get(f.required_if.field)) is None:
+            raise wrong(f"{f.name} is required if {f.required_if.field!r}, which must stand before it")
+        if f.required_if is not None and other is not None and other.type != "string":
+            raise wrong(f"{f.name} is required if {f.required_if.field!r}, which is no string")
+        before[f.name] = f
+    _check_paths(contract.source, contract.fields)
+    columns = {f.column: f.type for f in contract.fields}
+    if contract.amount is not None:
+        if columns.get(contract.amount) != "money":
+            raise wrong(f"amount is {contract.amount!r}, which is no column of money")
+        if columns.get("currency") != "currency":
+            raise wrong(
+                f"amount is {contract.amount!r}: amounts are added up by the column `currency`, which is not there"
             )
-        if f.required_if is not None and next(o for o in fields if o.name == f.required_if.field).type != "string":
-            raise UsageError(f"contract {source}: {f.name} is required if {f.required_if.field!r}, which is no string")
-        if f.domain is not None and not all(isinstance(value, str) for value in f.domain):
-            raise UsageError(
-                f"contract {source}: the domain of {f.name} must be text; put yes, no and numbers in quotes"
-            )
-        before.add(f.name)
-    _check_paths(source, fields)
-    columns = {f.column for f in fields}
-    for e in raw.get("enrichment", ()):
-        for word in ("tac_of", "key"):
-            if word in e and e[word] not in columns:
-                raise UsageError(f"contract {source}: enrichment {e['column']}: there is no column {e[word]!r}")
-        columns.add(e["column"])
-    if raw.get("amount") is not None and raw["amount"] not in columns:
-        raise UsageError(f"contract {source}: amount is {raw['amount']!r}, which is no column")
+    for e in contract.enrichment:
+        for name in (e.tac_of, e.key):
+            if name is not None and name not in columns:
+                raise wrong(f"enrichment {e.column}: there is no column {name!r}")
+        columns[e.column] = "string"
 
 
 def _check_paths(source: str, fields: Sequence[Field]) -> None:
@@ -320,15 +272,14 @@ def contracts() -> dict[str, Contract]:
     """
     found = []
     for path in data_files(FOLDER, "*.yaml"):
-        raw = yaml.safe_load(path.read_text())
+        if path.name == NUMBER_PLAN:
+            continue
+        raw = read_yaml(path)
         if not isinstance(raw, dict):
-            continue  # number_plan.yaml is a list
+            raise UsageError(f"{path}: a contract is a mapping (source: …, kind: …, fields: …), and this is none")
         if raw.get("source") != path.stem:
             raise UsageError(f"{path}: a contract's file is named after its source, {raw.get('source')!r}")
-        try:
-            found.append(parse(raw))
-        except KeyError as error:
-            raise UsageError(f"{path}: the word {error} is missing") from None
+        found.append(parse(raw))
     _check_references(found)
     found.sort(key=lambda c: (c.is_event, c.source))
     return {c.source: c for c in found}

@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from lakehouse.paths import data_file
-from streams.contract import FOLDER
+from lakehouse.errors import UsageError
+from lakehouse.paths import data_file, read_yaml
+from streams.contract import FOLDER, NUMBER_PLAN
 from streams.message import WHITE_SPACE, trimmed
 
 # Dialled at home only: `+44 (0)7911 123456`. At the beginning of a number it is one of its digits.
@@ -28,14 +29,33 @@ class Rule:
     keep_after: tuple[str, ...] = ()
 
 
+class _Line(BaseModel):
+    """A line of the file."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    name: str = ""
+    pattern: str
+    prefix: str
+    keep_last: int | None = Field(None, ge=1)
+    keep_after: list[str] = []
+
+
 @cache
 def rules() -> tuple[Rule, ...]:
-    """The rules in the order in which they are tried."""
-    lines = yaml.safe_load(data_file(FOLDER, "number_plan.yaml").read_text())
-    return tuple(
-        Rule(line["pattern"], line["prefix"], line.get("keep_last"), tuple(line.get("keep_after", ())))
-        for line in lines
-    )
+    """The rules in the order in which they are tried.
+
+    Raises:
+        UsageError: the file is not understood.
+    """
+    path = data_file(FOLDER, NUMBER_PLAN)
+    try:
+        lines = TypeAdapter(list[_Line]).validate_python(read_yaml(path))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise UsageError(
+            f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r:.80}"
+        ) from None
+    return tuple(Rule(line.pattern, line.prefix, line.keep_last, tuple(line.keep_after)) for line in lines)
 
 
 def e164(text: str) -> str | None:

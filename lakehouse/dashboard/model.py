@@ -10,10 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import yaml
-
 from lakehouse.errors import UsageError
-from lakehouse.paths import data_files
+from lakehouse.paths import data_files, read_yaml
 
 FOLDER = "clickhouse/dashboard"
 TIME = "time"
@@ -277,10 +275,7 @@ def _kpi(name: str, raw: dict[str, Any], path: Path) -> Kpi:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
+    raw = read_yaml(path)
     _require(isinstance(raw, dict), f"{path}: it must hold names and values")
     return dict(raw)
 

@@ -9,10 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lakehouse.errors import UsageError
-from lakehouse.paths import data_files
+from lakehouse.paths import data_files, read_yaml
 
 FOLDER = "trino/gold"
 KINDS = ("generated", "dimension", "fact")
@@ -144,15 +142,15 @@ def _read() -> tuple[dict[str, Model], dict[str, str]]:
 
 def _model(path: Path) -> Model:
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = read_yaml(path)
         sql = data_files(FOLDER, f"{path.stem}.sql")
         if raw.get("table") != path.stem or raw.get("kind") not in KINDS or not sql:
             raise UsageError(
                 f"{path}: needs `table: {path.stem}`, a kind out of {', '.join(KINDS)}, and {path.stem}.sql beside it"
             )
         return _parsed(raw, sql[0].read_text())
-    except (yaml.YAMLError, AttributeError) as error:
-        raise UsageError(f"{path} is no YAML mapping: {' '.join(str(error).split())}") from error
+    except AttributeError as error:
+        raise UsageError(f"{path} is no YAML mapping: {error}") from error
     except KeyError as error:
         raise UsageError(f"{path}: the word {error} is missing") from error
     except TypeError as error:

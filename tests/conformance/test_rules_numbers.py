@@ -63,7 +63,7 @@ def test_a_measure_that_is_not_plausible_is_a_warning_and_kept_aside() -> None:
     ],
 )  # fmt: skip
 def test_a_contract_says_what_is_plausible_in_numbers_of_optional_measures(wrong: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match="'f'"):
+    with pytest.raises(UsageError, match=r"fields\.f\.|'f'"):
         contract_of({"name": "f", "type": "int", **wrong})
 
 
