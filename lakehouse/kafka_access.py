@@ -5,10 +5,37 @@ addresses, passwords and certificates in their own way. All of them are made her
 """
 
 import ssl
+from functools import partial
 from typing import Any
 
-from lakehouse.errors import UsageError
+from confluent_kafka import KafkaError, KafkaException
+
+from lakehouse.errors import Retry, UsageError
 from lakehouse.settings import Settings
+
+# What Kafka said last of our log-in, by its addresses: the calls themselves only say that nobody answers.
+_REFUSALS: dict[str, str] = {}
+
+
+def _note(addresses: str, error: KafkaError) -> None:
+    if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+        _REFUSALS[addresses] = error.str()
+
+
+def unreachable(settings: Settings, client: Any, error: KafkaException) -> Retry:
+    """The error of a client of librdkafka's in a sentence that says what to do."""
+    client.poll(0)  # only then is told what came meanwhile
+    where, user = settings.kafka_bootstrap, settings.kafka_sasl_username
+    if said := _REFUSALS.pop(where, ""):
+        if "authentication" in said.lower():
+            why = f"refuses the user {user}: LAKEHOUSE_KAFKA_SASL_PASSWORD is not its password"
+        else:
+            why = f"can't be spoken to as LAKEHOUSE_KAFKA_SECURITY_PROTOCOL says ({said[:200]})"
+        return Retry(f"Kafka at {where} {why}.{settings.stack_hint}")
+    return Retry(
+        f"Kafka does not answer at {where} ({error.args[0].str()}). "
+        f"Start it with `lakehouse up`, or set LAKEHOUSE_KAFKA_BOOTSTRAP.{settings.stack_hint}"
+    )
 
 
 def librdkafka(settings: Settings) -> dict[str, Any]:
@@ -22,6 +49,7 @@ def librdkafka(settings: Settings) -> dict[str, Any]:
         "bootstrap.servers": settings.kafka_bootstrap,
         "security.protocol": settings.kafka_security_protocol,
         "log_level": 0,
+        "error_cb": partial(_note, settings.kafka_bootstrap),
     }
     if _has_password(settings):
         found |= {

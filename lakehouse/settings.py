@@ -6,6 +6,7 @@ holding its value), a `.env` file, the running stack's own file
 embedded stack. The same code runs against compose or production by changing URLs.
 """
 
+import calendar
 import os
 import re
 from collections.abc import Mapping
@@ -160,6 +161,23 @@ class Settings(BaseSettings):
             raise ValueError(f"{value!r} is not a time zone; use a name such as Africa/Cairo") from error
         return value
 
+    @field_validator("weekend")
+    @classmethod
+    def _days(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if wrong := [day for day in value if day not in calendar.day_name]:
+            raise ValueError(f"{wrong[0]!r} is no day; the days are {', '.join(calendar.day_name)}")
+        return value
+
+    @property
+    def stack_hint(self) -> str:
+        """What may be wrong where a server is not as the settings say: that they are another folder's."""
+        folder = self.data_dir.absolute()
+        return (
+            ""
+            if (folder / STACK_FILE).exists()
+            else f" There is no stack in {folder}: LAKEHOUSE_DATA_DIR says where it is."
+        )
+
     def topic(self, source: str) -> str:
         """The Kafka topic that carries a source."""
         return self.topics.get(source, source)
@@ -270,7 +288,8 @@ def settings() -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"LAKEHOUSE_{name.upper()}: {first['msg']}. `lakehouse settings` lists them all.") from None
+        said = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"LAKEHOUSE_{name.upper()}: {said}. `lakehouse settings` lists them all.") from None
     except SettingsError as error:
         said = re.search(r'field "(\w+)"', str(error))
         name = said[1] if said else "?"

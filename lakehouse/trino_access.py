@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 import requests
 import trino
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.settings import Settings
 
+ERRORS = (trino.exceptions.Error, trino.exceptions.HttpError, requests.RequestException, OSError)
+"""What a statement can end in beside Trino's own refusals (`TrinoQueryError`): see `unreachable`."""
 _TIMEOUT_S = 60
 _ATTEMPTS = 3
 
@@ -48,6 +50,21 @@ def connect(
         max_attempts=_ATTEMPTS,
         request_timeout=_TIMEOUT_S,
     )
+
+
+def unreachable(settings: Settings, error: Exception, *, writes: bool) -> LakehouseError:
+    """The error of `ERRORS` in a sentence that says what to do; a Retry, unless a password or a file is wrong."""
+    where = f"Trino at {settings.trino_url}"
+    if "401" in str(error) and not isinstance(error, requests.RequestException):
+        user, _ = credentials(settings, writes=writes)
+        name = "LAKEHOUSE_TRINO_PASSWORD" if writes else "LAKEHOUSE_TRINO_READER_PASSWORD"
+        return UsageError(f"{where} refuses the user {user}: {name} is not its password.{settings.stack_hint}")
+    if "CERTIFICATE_VERIFY_FAILED" in str(error) or "CERTIFICATE_VERIFY_FAILED" in str(error.__cause__):
+        trusted = settings.trino_ca or "this machine's authorities"
+        return UsageError(
+            f"{where} shows a certificate that {trusted} did not sign: set LAKEHOUSE_TRINO_CA.{settings.stack_hint}"
+        )
+    return Retry(f"{where} does not answer ({type(error).__name__}); is `lakehouse up` running?{settings.stack_hint}")
 
 
 def credentials(settings: Settings, *, writes: bool) -> tuple[str, str]:

@@ -105,6 +105,7 @@ def _failure(address: str, error: OSError) -> LakehouseError:
     if isinstance(error, FileNotFoundError):
         return UsageError(f"cannot read {address}: there is no such object at {where}.")
     if "ACCESS_DENIED" in said or "INVALID_ACCESS_KEY" in said:
-        return UsageError(f"cannot read {address}: {where} refuses the key of LAKEHOUSE_S3_ACCESS_KEY.")
+        why = "refuses it to the key of LAKEHOUSE_S3_ACCESS_KEY: there is no such object, or the key may not read there"
+        return UsageError(f"cannot read {address}: {where} {why}.")
     reason = said.partition("AWS Error ")[2] or said
     return UsageError(f"cannot read {address}: {reason.splitlines()[0][:300]}.")

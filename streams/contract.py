@@ -11,8 +11,9 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any, Literal, get_args
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, did_you_mean
 from lakehouse.paths import data_files, read_yaml
+from lakehouse.settings import settings
 from streams.contract_file import Condition, FieldWords, Range, Type, read
 
 FOLDER = "streams/contracts"
@@ -281,5 +282,11 @@ def contracts() -> dict[str, Contract]:
             raise UsageError(f"{path}: a contract's file is named after its source, {raw.get('source')!r}")
         found.append(parse(raw))
     _check_references(found)
+    for variable, names in (("TOPICS", settings().topics), ("BRONZE_OFF", settings().bronze_off)):
+        for name in names:
+            if name not in (sources := [c.source for c in found]):
+                raise UsageError(
+                    f"LAKEHOUSE_{variable} names {name!r}, which is no source.{did_you_mean(name, sources)}"
+                )
     found.sort(key=lambda c: (c.is_event, c.source))
     return {c.source: c for c in found}

@@ -145,7 +145,4 @@ class Topics:
         return {name: sorted(places) for name, places in found.items()}
 
     def _unreachable(self, error: KafkaException) -> Retry:
-        return Retry(
-            f"Kafka does not answer at {self._settings.kafka_bootstrap} ({error.args[0].str()}). "
-            "Start it with `lakehouse up`, or set LAKEHOUSE_KAFKA_BOOTSTRAP."
-        )
+        return kafka_access.unreachable(self._settings, self._admin, error)

@@ -30,7 +30,7 @@ def dashboard_command(in_browser: bool, link: bool, as_json: bool) -> None:
     opened = door.link(settings())
     url = opened if link else settings().dashboard_url
     answers = _answers(settings().dashboard_url)
-    if not answers:
+    if not answers or link or in_browser:
         door.require_token(settings())
     if as_json:
         click.echo(json.dumps({"url": url, "serving": answers}))

@@ -72,15 +72,15 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; mistakes end in one sentence and exit code 2, failures in one sentence and 1."""
-    _warn_of_misspelt_settings()
     try:
+        _warn_of_misspelt_settings()
         return cli.main(args=arguments, prog_name="lakehouse", standalone_mode=False)
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):
             # whoever read the output has gone (`| head`): not to be taken for what a command's own code 1 means
             sys.exit(PIPE_CLOSED)
         raise
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         sys.exit(INTERRUPTED)
     except click.ClickException as error:

@@ -20,8 +20,9 @@ _PASSWORD = re.compile(r"(//[^/@]*:)[^/@]*@")
 def settings_command(as_json: bool, show_secrets: bool) -> None:
     """Show every setting, its value and where it comes from.
 
-    A setting is read from the environment (LAKEHOUSE_ and its name in upper case), then from a `.env` file, then from the
-    running stack's own file (ports and generated secrets), then it has its default.
+    A setting is read from the environment (LAKEHOUSE_ and its name in upper case), then from a file of that name in the folder
+    LAKEHOUSE_SECRETS_DIR, then from a `.env` file, then from the running stack's own file (ports and generated secrets); else
+    it has its default.
     """
     now, where = settings(), origins()
     shown = {name: _text(getattr(now, name), show_secrets) for name in Settings.model_fields}

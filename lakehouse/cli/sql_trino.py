@@ -4,13 +4,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from requests.exceptions import RequestException
-from trino.exceptions import Error, TrinoQueryError
+from trino.exceptions import TrinoQueryError
 
 from lakehouse import trino_access
 from lakehouse.cli.sql_result import WRITE_HINT, Result, Row, Told, one_line
 from lakehouse.cli.sql_statements import Values
-from lakehouse.errors import LakehouseError, Retry
+from lakehouse.errors import LakehouseError
 from lakehouse.settings import Settings
 
 # Rows handed on at once; a page of Trino's is about 1 MB, so more would only wait.
@@ -30,7 +29,7 @@ class TrinoSession:
             schema: that unqualified names are of [default: gold].
             writes: whether it is the owner's, who may change data.
         """
-        self._url = settings.trino_url
+        self._settings, self._writes = settings, writes
         self._connection = trino_access.connect(
             settings, writes=writes, source="lakehouse-sql", catalog=catalog or "iceberg", schema=schema or "gold"
         )
@@ -47,13 +46,11 @@ class TrinoSession:
         except TrinoQueryError as error:
             hint = f"; {WRITE_HINT}" if error.error_name == "PERMISSION_DENIED" else ""
             raise LakehouseError(f"Trino: {one_line(error.message)} ({error.error_name}){hint}") from error
-        except (Error, RequestException) as error:
-            raise Retry(
-                f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?"
-            ) from error
+        except trino_access.ERRORS as error:
+            raise trino_access.unreachable(self._settings, error, writes=self._writes) from error
         finally:
             # Of a query that has ended it does nothing.
-            with contextlib.suppress(Error, RequestException):
+            with contextlib.suppress(*trino_access.ERRORS):
                 cursor.cancel()
 
     @staticmethod

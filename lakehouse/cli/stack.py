@@ -4,10 +4,12 @@ import json
 import os
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.markup import escape
 
 from lakehouse.cli.stack_display import Display, fetch_with_progress, print_layers, print_servers, server_rows
+from lakehouse.errors import UsageError
 from lakehouse.settings import settings
 
 
@@ -72,6 +74,10 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
         fetch_with_progress(console)
         site, servers = launch.prepare(free_ports, servers_only)
     except launch.AlreadyUp as already:
+        given = [name for name in ("workers", "free_ports", "servers_only") if _is_said(name)]
+        if given:
+            option = given[0].replace("_", "-")
+            raise UsageError(f"{already}. --{option} counts when it starts: `lakehouse down` first") from None
         click.echo(str(already))
         return
     with Display(console, stay=not detach) as display:
@@ -86,6 +92,11 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
     click.echo(f"the stack is up; data and logs are in {site.folder}{where}")
     if any(server.name == "clickhouse" and not server.external for server in servers) and not landlock.abi():
         click.echo(f"warning: {landlock.UNCONFINED}", err=True)
+
+
+def _is_said(option: str) -> bool:
+    """Whether an option stands on this command's line."""
+    return click.get_current_context().get_parameter_source(option) is ParameterSource.COMMANDLINE
 
 
 @click.command()

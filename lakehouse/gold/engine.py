@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from requests.exceptions import RequestException
-from trino.exceptions import Error, TrinoConnectionError, TrinoQueryError
+from trino.exceptions import TrinoQueryError
 
 from lakehouse import trino_access
 from lakehouse.errors import LakehouseError, Refused, Retry
@@ -32,7 +31,7 @@ class Engine:
         source: what Trino is told that asks.
         session: session properties.
         """
-        self._url = settings.trino_url
+        self._settings = settings
         self._source = source
         self._connection = trino_access.connect(settings, writes=True, source=source, session=session)
 
@@ -58,10 +57,8 @@ class Engine:
             said = f"Trino: {error.message} ({error.error_name})"
             kind = Refused if error.error_type == _USERS else LakehouseError
             raise (Retry if error.error_type in _PASSING else kind)(said) from error
-        except (TrinoConnectionError, RequestException, Error, OSError) as error:
-            raise Retry(
-                f"Trino at {self._url} does not answer ({type(error).__name__}); is `lakehouse up` running?"
-            ) from error
+        except trino_access.ERRORS as error:
+            raise trino_access.unreachable(self._settings, error, writes=True) from error
 
     def count(self, sql: str) -> int:
         """The single number that a query gives."""

@@ -77,7 +77,7 @@ def require_free(titles: Mapping[str, str], ports: Mapping[str, int]) -> None:
             if not is_free(port):
                 raise LakehouseError(
                     f"port {port}, which {title} needs, is in use{_holder(port)}. End that program, "
-                    "or run `lakehouse up --free-ports`, which picks other ports and remembers them."
+                    "or use --free-ports (of `lakehouse up` and `demo`), which picks other ports and remembers them."
                 )
 
 

@@ -99,7 +99,9 @@ def read_site() -> Site:
 
 
 def unwritable(folder: Path, error: OSError) -> LakehouseError:
-    """One sentence for a full or read-only disk."""
+    """One sentence for a full or read-only disk, or something else that stands in the way."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return UsageError(f"LAKEHOUSE_DATA_DIR is {folder}, which is no folder and can't be made one.")
     return LakehouseError(
         f"{error.filename or folder}: {error.strerror}; the stack keeps its data in {folder}. "
         "Make room there, or set LAKEHOUSE_DATA_DIR to another folder."

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import trino
 from click.testing import CliRunner
+from confluent_kafka import KafkaError, KafkaException
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
@@ -18,6 +21,7 @@ from lakehouse.settings import Settings, origins, settings
 from lakehouse.stack import clickhouse, kafka_users, redis, seaweed
 from lakehouse.stack.catalogs import passwords
 from lakehouse.stack.certificates import INTERNAL_NAME, certificates, ensure
+from streams.contract import contracts
 
 SCRAM: dict[str, Any] = {
     "kafka_bootstrap": "a:1,b:2", "kafka_security_protocol": "SASL_SSL", "kafka_sasl_username": "me",
@@ -28,7 +32,9 @@ SCRAM: dict[str, Any] = {
 def test_every_client_is_told_the_same_in_its_own_words(tmp_path: Path) -> None:
     (authority := tmp_path / "ca.pem").touch()
     now = Settings(**{**SCRAM, "kafka_ssl_ca": authority})
-    assert kafka_access.librdkafka(now) == {
+    told = kafka_access.librdkafka(now)
+    assert callable(told.pop("error_cb"))
+    assert told == {
         "bootstrap.servers": "a:1,b:2", "security.protocol": "SASL_SSL", "sasl.mechanism": "SCRAM-SHA-512",
         "sasl.username": "me", "sasl.password": 'p"w\\', "ssl.ca.location": str(authority), "log_level": 0,
     }  # fmt: skip
@@ -196,3 +202,63 @@ def test_a_dashboard_without_a_token_is_refused_before_it_says_where_it_is(monke
     assert isinstance(done.exception, UsageError)
     assert "LAKEHOUSE_DASHBOARD_TOKEN" in str(done.exception)
     assert done.output == ""
+
+
+class _Refusing:
+    """A client of librdkafka's that tells of its errors when it is polled."""
+
+    def __init__(self, told: KafkaError) -> None:
+        self._told, self._note = told, kafka_access.librdkafka(Settings(kafka_bootstrap="k:1"))["error_cb"]
+
+    def poll(self, timeout: float) -> None:
+        self._note(self._told)
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "told"),
+    [
+        (KafkaError._AUTHENTICATION, "SASL authentication error: invalid", "user me: LAKEHOUSE_KAFKA_SASL_PASSWORD"),
+        (KafkaError._SSL, "ssl handshake failed", "LAKEHOUSE_KAFKA_SECURITY_PROTOCOL says"),
+        (KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down", "does not answer at k:1"),
+    ],
+)  # fmt: skip
+def test_a_password_that_kafka_refuses_is_said_not_that_nobody_answers(code: int, said: str, told: str) -> None:
+    failed = KafkaException(KafkaError(KafkaError._TRANSPORT, "transport failure"))
+    now = Settings(kafka_bootstrap="k:1", kafka_sasl_username="me")
+    assert told in str(kafka_access.unreachable(now, _Refusing(KafkaError(code, said)), failed))
+    assert f"There is no stack in {now.data_dir}" in str(
+        kafka_access.unreachable(now, _Refusing(KafkaError(code, said)), failed)
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (trino.exceptions.HttpError("error 401: b'Access Denied: Invalid credentials'"), "TRINO_READER_PASSWORD is not"),
+        (trino.exceptions.TrinoConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED]"), "set LAKEHOUSE_TRINO_CA"),
+        (trino.exceptions.TrinoConnectionError("refused"), "does not answer"),
+        (requests.ConnectionError("port 4010 refused"), "does not answer"),
+    ],
+)  # fmt: skip
+def test_what_trino_refuses_is_said_in_a_sentence(error: Exception, told: str) -> None:
+    assert isinstance(error, trino_access.ERRORS)
+    assert told in str(trino_access.unreachable(Settings(), error, writes=False))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        ("WEEKEND", '["Fri"]', "'Fri' is no day"),
+        ("TOPICS", '{"callz": "X"}', "'callz', which is no source. Did you mean calls"),
+        ("BRONZE_OFF", '["zz"]', "'zz', which is no source"),
+    ],
+)
+def test_a_setting_that_names_what_there_is_not_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"LAKEHOUSE_{variable}", value)
+    settings.cache_clear()
+    contracts.cache_clear()
+    with pytest.raises(UsageError, match=told):
+        contracts()
+    contracts.cache_clear()
