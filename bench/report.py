@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -80,6 +81,12 @@ def machine() -> str:
     memory = psutil.virtual_memory().total / 1e9
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}, load {load:.1f} at the start"
+
+
+def commit() -> str:
+    """The commit that is measured, with a mark where the checkout has changes."""
+    said = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
+    return said.stdout.strip()
 
 
 def line(one: Measured) -> str:

@@ -291,7 +291,7 @@ def settings() -> Settings:
         said = first["msg"].removeprefix("Value error, ")
         raise UsageError(f"LAKEHOUSE_{name.upper()}: {said}. `lakehouse settings` lists them all.") from None
     except SettingsError as error:
-        said = re.search(r'field "(\w+)"', str(error))
-        name = said[1] if said else "?"
+        field = re.search(r'field "(\w+)"', str(error))
+        name = field[1] if field else "?"
         example = '{"calls": "CALL_TOPIC"}' if name == "topics" else '["one", "another"]'
         raise UsageError(f"LAKEHOUSE_{name.upper()} must be JSON, such as {example}") from None
