@@ -42,7 +42,7 @@ def own_servers(needed: Sequence[str] = WORKERS_NEED) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="lakehouse-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         try:
-            _only_tuning(folder)
+            only_tuning(folder)
             os.chdir(folder)
             supervisor = spawn([sys.executable, "-m", "bench.servers", *needed], folder / "servers.log", folder, {})
             try:
@@ -64,7 +64,8 @@ def tuning() -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def _only_tuning(folder: Path) -> None:
+def only_tuning(folder: Path) -> None:
+    """Have a stack of its own in a folder, for this process and its children: of LAKEHOUSE_ only tuning stays."""
     allowed = {_PREFIX + name for name in _TUNING}
     for name in [name for name in os.environ if name.startswith(_PREFIX) and name not in allowed]:
         del os.environ[name]
