@@ -89,6 +89,11 @@ class RawBatch:
             batches[-1].end,
         )
 
+    @property
+    def parts(self) -> "Sequence[RawBatch]":
+        """The batches that it is made of, as `Stack` has them."""
+        return (self,)
+
     def since(self, offset: int) -> "RawBatch":
         """The messages from an offset on."""
         cut = int(np.searchsorted(self.offsets, offset))
@@ -105,6 +110,31 @@ class RawBatch:
             None if self.headers is None else self.headers.slice(cut),
             self.log_start,
             self.end,
+        )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Batches of several partitions of a topic, one above the other: what all of their messages are read as."""
+
+    parts: Sequence[RawBatch]
+    timestamps: npt.NDArray[np.int64]
+    keys: pa.Array
+    values: pa.Array
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    @staticmethod
+    def of(parts: Sequence[RawBatch]) -> "Stack | RawBatch":
+        """One is itself, without a copy."""
+        if len(parts) == 1:
+            return parts[0]
+        return Stack(
+            parts,
+            np.concatenate([b.timestamps for b in parts]),
+            pa.concat_arrays([b.keys for b in parts]),
+            pa.concat_arrays([b.values for b in parts]),
         )
 
 

@@ -1,8 +1,8 @@
 """The line from bytes to Iceberg for one source, driven by four verbs; Faust is one of its drivers.
 
 - `assign(partitions)`: these partitions are mine from now on; tells from which offsets to read.
-- `add(batch)`: turn messages into rows and hold them. Takes CPU time; asks a server only where `remember` was not called
-  before, to rebuild what is known of accepted events.
+- `add(batch)`, `add_all(batches)`: turn messages into rows and hold them. Takes CPU time; asks a server only where
+  `remember` was not called before, to rebuild what is known of accepted events.
 - `flush(deadline)`: commit what is held; tells which offsets are safe. What could not be committed is dropped, the partition
   with it: it is named in the answer, must be assigned again, and is then read again from where the tables stand.
 - `discard(partitions)`: these are no longer mine; forget what is held of them.
@@ -13,7 +13,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
 
@@ -138,45 +138,67 @@ class Line:
             self._partitions.pop(partition, None)
 
     def add(self, batch: RawBatch) -> bool:
-        """Turn a batch into rows. Parts that the tables hold already are cut off; unassigned partitions are ignored.
+        """Turn a batch into rows; see `add_all`. False if it does not follow on what is held."""
+        return not self.add_all([batch])
+
+    def add_all(self, batches: Sequence[RawBatch]) -> set[PartitionId]:
+        """Turn a batch each of some partitions into rows, at once: that costs a thousand messages' time, whatever they hold.
+
+        Parts that the tables hold already are cut off; unassigned partitions are ignored.
 
         Returns:
-            False if the batch does not follow on what is held: the reader is ahead and must seek back (see `wanted`).
+            the partitions whose batch does not follow on what is held: the reader is ahead and must seek back (see `wanted`).
         """
-        state = self._partitions.get(batch.partition)
-        if state is None:
-            return True
-        if batch.first > state.wanted:
-            return False
-        writer = self._writer()
+        states = {b.partition: state for b in batches if (state := self._partitions.get(b.partition)) is not None}
+        ahead = {b.partition for b in batches if b.partition in states and b.first > states[b.partition].wanted}
+        taken = [(b, states[b.partition]) for b in batches if b.partition in states and b.partition not in ahead]
         try:
-            if state.window is None:
+            if any(state.window is None for _, state in taken):
                 self.remember()
-            window = state.window
-            if window is None:
-                return True  # it was given up meanwhile
-            fresh = state.silver.continued_by(batch)
-            rows = None
-            if fresh is not None and len(fresh):
-                rows = writer.rows(fresh, window, self._references.histories).rows
-            kept = state.bronze.continued_by(batch) if state.bronze is not None else None
+            made = self._made([(b, state, state.window) for b, state in taken if state.window is not None])
         except BaseException:
-            # The window may know events whose rows are not held: this partition must be read again.
-            self._drop(batch.partition, state)
+            # The windows may know events whose rows are not held: these partitions must be read again.
+            for batch, state in taken:
+                self._drop(batch.partition, state)
             raise
-        finally:
-            self._writers.put(writer)
+        for batch, state, fresh, rows in made:
+            self._hold(batch, state, fresh, rows)
+        return ahead
+
+    def _made(
+        self, taken: Sequence[tuple[RawBatch, PartitionState, DuplicateWindow]]
+    ) -> list[tuple[RawBatch, PartitionState, RawBatch | None, pa.Table | None]]:
+        """For each batch the part that silver lacks, and the rows of that; of an empty part there are none."""
+        fresh = [state.silver.continued_by(batch) for batch, state, _ in taken]
+        full = [
+            (part, window) for part, (_, _, window) in zip(fresh, taken, strict=True) if part is not None and len(part)
+        ]
+        rows: dict[PartitionId, pa.Table] = {}
+        if full:
+            writer = self._writer()
+            try:
+                made = writer.rows_of_all(full, self._references.histories)
+            finally:
+                self._writers.put(writer)
+            rows = {part.partition: one.rows for (part, _), one in zip(full, made, strict=True)}
+        return [
+            (batch, state, part, rows.get(batch.partition))
+            for part, (batch, state, _) in zip(fresh, taken, strict=True)
+        ]
+
+    def _hold(self, batch: RawBatch, state: PartitionState, fresh: RawBatch | None, rows: pa.Table | None) -> None:
+        kept = state.bronze.continued_by(batch) if state.bronze is not None else None
+        kept_rows = bronze.rows(kept) if kept is not None and len(kept) else None
         with state.lock:
-            if fresh is not None:
+            if fresh is not None and state.window is not None:
                 state.silver.extend(fresh, rows)
                 state.nbytes += fresh.nbytes
                 state.rows_nbytes += 0 if rows is None else rows.nbytes
-                state.known = window.snapshot(state.silver.next)
+                state.known = state.window.snapshot(state.silver.next)
             if kept is not None and state.bronze is not None:
-                state.bronze.extend(kept, bronze.rows(kept) if len(kept) else None)
+                state.bronze.extend(kept, kept_rows)
                 state.bronze_nbytes += kept.nbytes
                 state.bronze_cost += kept.cost
-        return True
 
     def wanted(self, partition: PartitionId) -> int | None:
         """The offset to read next; None if the partition is not assigned."""

@@ -2,22 +2,31 @@
 
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
 
 from catalog.commit import DAY_OF
-from streams.batch import RawBatch
+from streams.batch import RawBatch, Stack
 
 INSTANT = pa.timestamp("us", "UTC")
 
 
-def lineage(batch: RawBatch) -> dict[str, pa.Array]:
+def lineage(batch: RawBatch | Stack) -> dict[str, pa.Array]:
     """Where each message stood in Kafka."""
-    count = len(batch)
+    parts, text = batch.parts, pa.large_string()
+    sizes, partitions = [len(part) for part in parts], [part.partition for part in parts]
+    if len({partition.topic_id for partition in partitions}) == 1:
+        topic_ids = _constant(partitions[0].topic_id, text, len(batch))
+    else:
+        topic_ids = pa.concat_arrays(
+            [_constant(p.topic_id, text, size) for p, size in zip(partitions, sizes, strict=True)]
+        )
+    offsets = [part.offsets for part in parts]
     return {
-        "kafka_topic": _constant(batch.topic, pa.large_string(), count),
-        "kafka_topic_id": _constant(batch.partition.topic_id, pa.large_string(), count),
-        "kafka_partition": _constant(batch.partition.partition, pa.int32(), count),
-        "kafka_offset": pa.array(batch.offsets, pa.int64()),
+        "kafka_topic": _constant(parts[0].topic, text, len(batch)),
+        "kafka_topic_id": topic_ids,
+        "kafka_partition": pa.array(np.repeat(np.array([p.partition for p in partitions], np.int32), sizes)),
+        "kafka_offset": pa.array(offsets[0] if len(parts) == 1 else np.concatenate(offsets), pa.int64()),
         "kafka_timestamp": pa.array(batch.timestamps, pa.int64()).cast(INSTANT),
     }
 

@@ -1,9 +1,10 @@
 """Silver: the columns of a source's table, and a batch of messages turned into its rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from catalog.schemas import LINEAGE, Column, arrow_schema
 from lakehouse.settings import Settings
 from streams import message
-from streams.batch import RawBatch
+from streams.batch import RawBatch, Stack
 from streams.contract import Contract, Enrichment
 from streams.decode import Decoder
 from streams.duplicates import DuplicateWindow
@@ -22,6 +23,7 @@ from streams.rules import Context
 from streams.rules.reading import Mask
 from streams.validate import DUPLICATE, Validated, extras, measured_extras, validate
 
+Ints = npt.NDArray[np.int64]
 _TYPE_OF = {
     "string": "string", "int": "long", "double": "double", "money": "money", "bool": "bool", "time": "instant",
     "date": "date", "phone": "string", "imei": "string", "tac": "string", "currency": "string",
@@ -81,25 +83,54 @@ class SilverWriter:
         self._keep_raw = contract.source in settings.bronze_off
 
     def rows(self, batch: RawBatch, window: DuplicateWindow, known: Mapping[str, History]) -> SilverBatch:
+        """The rows of one batch; see `rows_of_all`."""
+        return self.rows_of_all([(batch, window)], known)[0]
+
+    def rows_of_all(
+        self, parts: Sequence[tuple[RawBatch, DuplicateWindow]], known: Mapping[str, History]
+    ) -> list[SilverBatch]:
         """Decode, validate, enrich and find duplicates; one row a message.
 
         Args:
-            window: the accepted events of this partition so far; takes in this batch's.
+            parts: batches of a topic, each with the accepted events of its partition so far, which takes in the batch's.
             known: what is known of reference records, by source.
+        Returns:
+            the rows of each part.
         """
+        batch, ends = Stack.of([part for part, _ in parts]), np.cumsum([len(part) for part, _ in parts])
         context = Context(self._settings.time_zone, self._settings.earliest_event_time, batch.timestamps)
         if not self._contract.is_event:
             validated, added = self._records(batch, context)
-            return self._assemble(batch, validated, added)
+            return self._parted(self._assemble(batch, validated, added), validated.rejected, ends)
         validated = validate(self._contract, self._decoder.decode(batch.values), context)
         added = enrich(self._contract, validated, batch.timestamps, known)
-        ids, times = pl.Series(validated.columns["event_id"]), pl.Series(batch.timestamps)
-        repeated = window.find(ids, times, pl.Series(~validated.rejected)).to_numpy()
+        repeated = self._repeated(batch, validated, ends, [window for _, window in parts])
         if repeated.any():
             validated.codes[DUPLICATE] = repeated
-        return self._assemble(batch, validated, added)
+        return self._parted(self._assemble(batch, validated, added), validated.rejected, ends)
 
-    def _records(self, batch: RawBatch, context: Context) -> tuple[Validated, dict[str, pa.Array]]:
+    def _repeated(
+        self, batch: RawBatch | Stack, validated: Validated, ends: Ints, windows: list[DuplicateWindow]
+    ) -> Mask:
+        """The duplicates of each part, in its own window."""
+        ids, times = pl.Series(validated.columns["event_id"]), pl.Series(batch.timestamps)
+        good, found, begin = pl.Series(~validated.rejected), [], 0
+        for end, window in zip(ends.tolist(), windows, strict=True):
+            part = slice(begin, end)
+            found.append(window.find(ids[part], times[part], good[part]).to_numpy())
+            begin = end
+        return np.concatenate(found)
+
+    @staticmethod
+    def _parted(rows: pa.Table, rejected: Mask, ends: Ints) -> list[SilverBatch]:
+        """The rows of each part, without a copy."""
+        begins = [0, *ends[:-1].tolist()]
+        return [
+            SilverBatch(rows.slice(begin, end - begin), end - begin - int(rejected[begin:end].sum()))
+            for begin, end in zip(begins, ends.tolist(), strict=True)
+        ]
+
+    def _records(self, batch: RawBatch | Stack, context: Context) -> tuple[Validated, dict[str, pa.Array]]:
         """Reference records: a null value deletes the message's key, which is read as its field is."""
         deleted = np.asarray(pc.is_null(batch.values))
         values = self._with_deletions(batch, deleted) if deleted.any() else batch.values
@@ -110,7 +141,7 @@ class SilverWriter:
         validated.columns["effective_from"] = pc.if_else(absent, now, validated.columns["effective_from"])
         return validated, {"is_deleted": pa.array(deleted, mask=validated.malformed)}
 
-    def _with_deletions(self, batch: RawBatch, deleted: Mask) -> pa.Array:
+    def _with_deletions(self, batch: RawBatch | Stack, deleted: Mask) -> pa.Array:
         """The messages, a deletion being one of nothing but its key; a key that is no text makes it malformed."""
         name, written = self._contract.key.name, []
         for raw in batch.keys.take(pa.array(np.flatnonzero(deleted))).to_pylist():
@@ -121,7 +152,7 @@ class SilverWriter:
                 written.append(b"")
         return pc.replace_with_mask(batch.values, pa.array(deleted), pa.array(written, batch.values.type))
 
-    def _assemble(self, batch: RawBatch, validated: Validated, added: dict[str, pl.Series]) -> SilverBatch:
+    def _assemble(self, batch: RawBatch | Stack, validated: Validated, added: dict[str, pa.Array]) -> pa.Table:
         rejected = validated.rejected
         extra = measured_extras(validated, extras(validated, batch.values, self._decoder.extra))
         raw = pa.nulls(len(batch), pa.large_binary())
@@ -145,4 +176,4 @@ class SilverWriter:
         for f in self.schema:
             array = made[f.name] if f.name in made else traced[f.name]
             arrays.append(array if array.type == f.type else array.cast(f.type))
-        return SilverBatch(pa.table(arrays, schema=self.schema), len(batch) - int(rejected.sum()))
+        return pa.table(arrays, schema=self.schema)

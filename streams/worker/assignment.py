@@ -190,17 +190,22 @@ class Assignments:
         """Count what was fetched and is not added yet."""
         self._on_their_way += nbytes
 
-    async def _make_rows(self, tp: TP, batches: list[RawBatch]) -> None:
-        name = self._source_of[tp.topic]
+    async def _make_rows(self, work: dict[TP, list[RawBatch]]) -> None:
+        name = self._source_of[next(iter(work)).topic]
+        joined = {tp: RawBatch.joined(batches) for tp, batches in work.items()}
         try:
-            await self._remembered(name, batches[0].partition)
+            for batch in joined.values():
+                await self._remembered(name, batch.partition)
             loop = asyncio.get_running_loop()
-            follows = await loop.run_in_executor(self._rows, lambda: self._lines[name].add(RawBatch.joined(batches)))
+            ahead = await loop.run_in_executor(self._rows, self._lines[name].add_all, list(joined.values()))
         except Exception as error:
-            log.exception("batch of %s[%d] at %d", tp.topic, tp.partition, batches[0].first)
+            log.exception(
+                "batches of %s", ", ".join(f"{tp.topic}[{tp.partition}] at {b.first}" for tp, b in joined.items())
+            )
             leave(f"a batch could not be turned into rows ({error}); a restart reads it again", BROKEN)
-        if not follows:
-            await self._seek_back(tp)
+        for tp, batch in joined.items():
+            if batch.partition in ahead:
+                await self._seek_back(tp)
 
     async def _remembered(self, name: str, partition: PartitionId) -> None:
         """Wait until it is known what a partition accepted: read back once for all of its source, beside the row threads."""

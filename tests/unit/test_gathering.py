@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 
+import pytest
 from faust.types import TP
 
 from streams.batch import RawBatch
@@ -19,15 +20,18 @@ class Made:
 
     def __init__(self) -> None:
         self.of: dict[TP, list[list[int]]] = defaultdict(list)
+        self.together: list[list[TP]] = []
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
     async def counted(self) -> None:
         pass
 
-    async def __call__(self, tp: TP, batches: list[RawBatch]) -> None:
+    async def __call__(self, work: dict[TP, list[RawBatch]]) -> None:
         await self.may_go_on.wait()
-        self.of[tp].append([offset for one in batches for offset in one.offsets.tolist()])
+        self.together.append(list(work))
+        for tp, batches in work.items():
+            self.of[tp].append([offset for one in batches for offset in one.offsets.tolist()])
 
 
 def held_up() -> tuple[Made, Gathering]:
@@ -39,7 +43,7 @@ def held_up() -> tuple[Made, Gathering]:
     return made, one
 
 
-def test_what_came_until_a_commit_is_made_rows_at_once_for_each_partition() -> None:
+def test_what_came_until_a_commit_is_made_rows_at_once_for_all_partitions() -> None:
     async def gathered() -> Made:
         made = Made()
         one = Gathering(made, made.counted)
@@ -54,7 +58,9 @@ def test_what_came_until_a_commit_is_made_rows_at_once_for_each_partition() -> N
         await one.made("calls", 1)
         return made
 
-    assert run(gathered()).of == {A: [[0, 1, 2, 3, 4]], B: [[0, 1, 2, 3, 4]]}
+    made = run(gathered())
+    assert made.of == {A: [[0, 1, 2, 3, 4]], B: [[0, 1, 2, 3, 4]]}
+    assert made.together == [[A, B]]
 
 
 def test_enough_of_a_partition_does_not_wait_for_the_commit() -> None:
@@ -145,3 +151,33 @@ def test_topics_are_made_rows_one_by_one() -> None:
         return made
 
     assert list(run(gathered()).of) == [TP("sms", 0)]
+
+
+def test_partitions_are_made_rows_together_only_as_far_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gathered() -> Made:
+        made = Made()
+        one = Gathering(made, made.counted)
+        for number in range(5):
+            one.add(TP("calls", number), batch([0]))
+        monkeypatch.setattr(gathering, "_JOINED_BYTES", 2 * batch([0]).cost)
+        await one.made("calls", 1)
+        assert one.nbytes == 0
+        return made
+
+    assert [len(tps) for tps in run(gathered()).together] == [2, 2, 1]
+
+
+def test_a_partition_that_became_busy_while_others_were_made_goes_on_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gathered() -> Made:
+        made, one = held_up()
+        one.add(B, batch([0], P1))
+        work = asyncio.create_task(one.made("calls", 60))
+        await asyncio.sleep(0.01)
+        monkeypatch.setattr(gathering, "_ENOUGH_BYTES", batch([0]).cost)
+        one.add(B, batch([1], P1))
+        made.may_go_on.set()
+        await asyncio.wait_for(work, 1)
+        await asyncio.sleep(0.01)
+        return made
+
+    assert run(gathered()).together == [[A, B], [B]]

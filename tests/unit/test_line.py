@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from catalog.offsets import Gap
+from catalog.offsets import Gap, PartitionId
 from streams.contract import contracts
 from streams.references import References
 from tests.unit.fenced_table import MemoryTable
@@ -170,6 +170,44 @@ def _brand(references: References, tac: str) -> str | None:
     return references.histories["devices"].look_up(keys, now, ["brand"])[1]["brand"][0].as_py()
 
 
+SENT: dict[int, bytes | None] = dict(
+    enumerate(
+        [call("A"), call("B"), call("A"), None, b"", call("C", amount=-1), call("C"), b"{}{}", call("B"),
+         call("A", from_imei=1), call("D", timestamp="?"), call("D"), b'{"sid": "D"}',
+         call("E", unnamed=[1]), call("E"), call("F", risk_score="x")]
+    )
+)  # fmt: skip
+
+
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.lists(st.sampled_from(list(range(len(SENT)))), min_size=1, max_size=6), min_size=1, max_size=4))
+def test_batches_of_several_partitions_become_the_rows_that_each_becomes_alone(sent: list[list[int]]) -> None:
+    alone, together = MemoryTable(), MemoryTable()
+    batches = [
+        raw({place: SENT[number] for place, number in enumerate(numbers)}, PartitionId(f"topic-{number % 2}", number))
+        for number, numbers in enumerate(sent)
+    ]
+    for table in (alone, together):
+        one = line(table)
+        one.assign({b.partition: 0 for b in batches})
+        if table is alone:
+            assert all(one.add(b) for b in batches)
+        else:
+            assert one.add_all(batches) == set()
+        one.flush(SOON)
+    assert together.frame.equals(alone.frame)
+
+
+def test_of_batches_together_those_that_do_not_follow_are_named_and_the_others_held() -> None:
+    silver = MemoryTable()
+    one = line(silver, bronze := MemoryTable())
+    one.assign({P0: 0, P1: 0})
+    assert one.add_all([batch([5]), batch([0, 1], P1), batch([0], PartitionId("another", 0))]) == {P0}
+    one.flush(SOON, bronze_too=True)
+    assert silver.offsets(1) == bronze.offsets(1) == [0, 1]
+    assert silver.offsets() == []
+
+
 def test_accepted_reference_records_are_shared_once_they_are_in_silver() -> None:
     references = References(contracts(), fakeredis.FakeRedis())
     one = line(MemoryTable(), source="devices", references=references)
@@ -184,15 +222,6 @@ def test_accepted_reference_records_are_shared_once_they_are_in_silver() -> None
     assert references.refresh()
     assert _brand(references, "35846279") == "Nokia"
     assert len(references.histories["devices"]) == 1
-
-
-SENT: dict[int, bytes | None] = dict(
-    enumerate(
-        [call("A"), call("B"), call("A"), None, b"", call("C", amount=-1), call("C"), b"{}{}", call("B"),
-         call("A", from_imei=1), call("D", timestamp="?"), call("D"), b'{"sid": "D"}',
-         call("E", unnamed=[1]), call("E"), call("F", risk_score="x")]
-    )
-)  # fmt: skip
 
 
 def _rows_after(cuts: list[int], flushes: list[bool]) -> pl.DataFrame:
