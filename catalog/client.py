@@ -18,6 +18,7 @@ from pyiceberg.table import Table
 from requests.exceptions import RequestException
 
 from catalog.faults import answering
+from catalog.metadata import LeanRestCatalog
 from catalog.schemas import Column, by_day, iceberg_schema
 from lakehouse.errors import LakehouseError, Retry
 from lakehouse.settings import Settings
@@ -55,7 +56,7 @@ def connect(settings: Settings) -> RestCatalog:
     """
     secret = settings.s3_secret_key.get_secret_value()
     try:
-        client = RestCatalog(
+        client = LeanRestCatalog(
             "lakehouse",
             uri=settings.catalog_url,
             warehouse=settings.catalog_warehouse,

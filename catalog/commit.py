@@ -321,7 +321,7 @@ def _commit(table: Table, offers: Sequence[Offer], after: Positions) -> None:
     Raises:
         CommitFailedException: the table moved on; nothing happened. Anything else may have happened or not.
     """
-    transaction = OneTry(table)
+    transaction = OneChange(table)
     told = after.dumps()
     said = {POSITIONS: told, BATCH_ID: ",".join(offer.batch_id for offer in offers)}
     times = [offer.ingested_at for offer in offers if offer.ingested_at is not None]
@@ -332,9 +332,7 @@ def _commit(table: Table, offers: Sequence[Offer], after: Positions) -> None:
         if offer.file is not None:
             append.append_data_file(offer.file)
     append.commit()
-    new = transaction.table_metadata.current_snapshot()
-    at = str(new.sequence_number or 0) if new is not None else "0"
-    transaction.set_properties({POSITIONS: told, POSITIONS_AT: at})
+    transaction.set_properties({POSITIONS: told, POSITIONS_AT: str(table.metadata.next_sequence_number())})
     transaction.send()
 
 
@@ -384,3 +382,15 @@ class OneTry(Transaction):
         """
         requirements = (*self._requirements, AssertTableUUID(uuid=self._table.metadata.table_uuid))
         self._table._do_commit(updates=self._updates, requirements=requirements)
+
+
+class OneChange(OneTry):
+    """A transaction whose changes do not depend on each other: each is asked for the table as it was before all of them.
+
+    To work out the metadata after a change PyIceberg makes a deep copy of all snapshots.
+    """
+
+    @property
+    def table_metadata(self) -> TableMetadata:
+        """The metadata without this transaction's updates."""
+        return self._table.metadata

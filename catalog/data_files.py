@@ -1,6 +1,7 @@
 """Arrow rows to one Parquet file on S3, described from the writer's own statistics (no footer is read back)."""
 
 import uuid
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,35 @@ _ROW_GROUP = 250_000
 _DAY_US = 86_400_000_000
 
 
+class _Layout(NamedTuple):
+    """How a table's rows are written.
+
+    Attributes:
+        target: the columns, with the ids of their fields.
+        statistics: which are kept of each field, by its id.
+        ids: of the fields, by their path in Parquet.
+    """
+
+    target: pa.Schema
+    statistics: dict[int, Any]
+    ids: dict[str, int]
+
+
+# By the table, its schema and what its properties say of statistics; as many as there are tables and changes of those.
+_LAYOUTS: dict[tuple[Any, ...], _Layout] = {}
+
+
+def _layout(table: Table) -> _Layout:
+    said = tuple(sorted(pair for pair in table.properties.items() if pair[0].startswith("write.metadata.metrics.")))
+    key = (table.metadata.table_uuid, table.metadata.current_schema_id, said)
+    if key not in _LAYOUTS:
+        schema = table.schema()
+        plan = compute_statistics_plan(schema, table.properties)
+        target = schema_to_pyarrow(schema, include_field_ids=True)
+        _LAYOUTS[key] = _Layout(target, plan, parquet_path_to_id_mapping(schema))
+    return _LAYOUTS[key]
+
+
 def write(table: Table, rows: pa.Table, day_of: str | None) -> DataFile:
     """Write rows of one partition as one data file, in one upload.
 
@@ -29,7 +59,8 @@ def write(table: Table, rows: pa.Table, day_of: str | None) -> DataFile:
     Returns:
         the file's entry for a manifest. It belongs to the table only once a commit has named it.
     """
-    target = schema_to_pyarrow(table.schema(), include_field_ids=True)
+    layout = _layout(table)
+    target = layout.target
     columns = []
     for f in target:
         column = rows.column(f.name) if f.name in rows.column_names else pa.nulls(len(rows), f.type)
@@ -52,8 +83,8 @@ def write(table: Table, rows: pa.Table, day_of: str | None) -> DataFile:
         stream.write(content)
     statistics = data_file_statistics_from_parquet_metadata(
         parquet_metadata=writer.writer.metadata,
-        stats_columns=compute_statistics_plan(table.schema(), table.properties),
-        parquet_column_mapping=parquet_path_to_id_mapping(table.schema()),
+        stats_columns=layout.statistics,
+        parquet_column_mapping=layout.ids,
     )
     return DataFile.from_args(
         content=DataFileContent.DATA,

@@ -11,7 +11,7 @@ from pyiceberg.table.refs import MAIN_BRANCH
 from pyiceberg.table.update import AssertRefSnapshotId, RemoveSnapshotsUpdate
 from requests.exceptions import RequestException
 
-from catalog.commit import OneTry, telling
+from catalog.commit import OneChange, telling
 from catalog.snapshots import summary
 from lakehouse.clock import Clock, now
 
@@ -47,7 +47,7 @@ def expire(
             table = client.load_table(name)
             old = _old(table.metadata, spared(), kept_for, clock())
             if old:
-                transaction = OneTry(table)  # PyIceberg's own way copies all metadata twice an expired snapshot
+                transaction = OneChange(table)  # PyIceberg's own way copies all metadata twice an expired snapshot
                 # not against another head: a table rolled back meanwhile may stand on one of these
                 main = {"ref": MAIN_BRANCH, "snapshot-id": table.metadata.current_snapshot_id}
                 transaction._apply(
