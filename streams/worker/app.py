@@ -22,7 +22,7 @@ from streams.rules.text import number_plan
 from streams.worker.assignment import Assignments
 from streams.worker.fetching import bound_fetches
 from streams.worker.membership import client_id, end_former
-from streams.worker.memory import give_back_what_is_freed
+from streams.worker.memory import give_back_what_is_freed, look_for_circles_less_often
 from streams.worker.transport import BatchTransport, NoTables, credentials
 
 log = logging.getLogger(__name__)
@@ -126,4 +126,5 @@ async def refresh_references() -> None:
 async def watch() -> None:
     """Give the assignments the consumer, and end the process if it stands still."""
     app.assignments.consumer = app.consumer
+    look_for_circles_less_often()
     await app.assignments.watch()

@@ -5,6 +5,7 @@ come from them, and Arrow keeps what was freed: half of a loaded worker's memory
 """
 
 import ctypes
+import gc
 from contextlib import suppress
 
 import pyarrow as pa
@@ -12,6 +13,18 @@ import pyarrow as pa
 # https://man7.org/linux/man-pages/man3/mallopt.3.html
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 _ARENAS, _MAPPED_FROM_BYTES = 2, 1024 * 1024
+
+
+# Python looks for circles of objects after each 700 new ones, and now and then through all there are. A commit makes some ten
+# thousand, for moments (a table's metadata), among a million of the libraries: that took half of a quiet worker's processor.
+_NEW_OBJECTS, _YOUNG_LOOKS, _OLD_LOOKS = 50_000, 10, 10
+
+
+def look_for_circles_less_often() -> None:
+    """To be called once all is loaded, whose objects stay as long as the process: they are not looked through any more."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_NEW_OBJECTS, _YOUNG_LOOKS, _OLD_LOOKS)
 
 
 def give_back_what_is_freed() -> None:
