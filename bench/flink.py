@@ -42,7 +42,14 @@ CHECKPOINT_S = 5.0
 ASSIGNED = r"Adding split\(s\) to reader"
 _HERE = Path(__file__).resolve().parent
 _LIST, _SQL = _HERE / "flink.sha256", _HERE / "flink.sql"
-_DRIVER = "org.apache.flink.table.runtime.application.SqlDriver"
+# The driver of scripts wants a class loader that Flink's client makes for it, and the client wants a jar to have it from.
+_CLIENT, _DRIVER = "org.apache.flink.client.cli.CliFrontend", "org.apache.flink.table.runtime.application.SqlDriver"
+_DRIVERS_JAR = "flink-table-runtime-"
+# Hadoop, which Iceberg wants to see, must not log in: no Hadoop here, and what it calls for that is gone from Java.
+_CONFIGURATION = """\
+security.context.factory.classes: [org.apache.flink.runtime.security.contexts.NoOpSecurityContextFactory]
+security.module.factory.classes: []
+"""
 # Iceberg reads `env:NAME` from the environment: so no secret is in an argument, nor in the script, which Flink prints.
 _CREDENTIAL, _KEY, _SECRET = "BENCH_CATALOG_CREDENTIAL", "BENCH_S3_KEY", "BENCH_S3_SECRET"
 # A JVM that compiles a plan on two busy cores.
@@ -82,7 +89,7 @@ def script(settings: Settings, table: str, group: str, checkpoint_s: float = CHE
     kafka["bootstrap.servers"] = settings.kafka_bootstrap
     return string.Template(_SQL.read_text()).substitute(
         parallelism=PARALLELISM,
-        checkpoint_s=checkpoint_s,
+        checkpoint_ms=round(checkpoint_s * 1000),
         catalog_url=_quoted(settings.catalog_url),
         token_url=_quoted(f"{settings.catalog_url.rstrip('/')}/v1/oauth/tokens"),
         warehouse=_quoted(settings.catalog_warehouse),
@@ -118,6 +125,7 @@ def command(
     sql, login = folder / "job.sql", folder / "login.conf"
     write_private(sql, script(settings, table, group, checkpoint_s))
     jaas = kafka_access.java(settings).get("sasl.jaas.config")
+    write_private(folder / "config.yaml", _CONFIGURATION)
     write_private(login, f"KafkaClient {{ {jaas} }};\n" if jaas else "")
     log = {
         "defaultLogLevel": "warn",
@@ -136,7 +144,10 @@ def command(
     ]
     secret = settings.s3_secret_key.get_secret_value()
     variables = {_CREDENTIAL: f"{settings.s3_access_key}:{secret}", _KEY: settings.s3_access_key, _SECRET: secret}
-    return java_command(options, class_path(settings.cache_dir), _DRIVER, "--scriptUri", sql.as_uri()), variables
+    jars = class_path(settings.cache_dir)
+    driver = next(str(jar) for jar in jars if jar.name.startswith(_DRIVERS_JAR))
+    arguments = ["run", "--target", "local", "--class", _DRIVER, driver, "--scriptUri", sql.as_uri()]
+    return java_command(options, jars, _CLIENT, *arguments), {**variables, "FLINK_CONF_DIR": str(folder)}
 
 
 def flink(race: Race, turn: str, checkpoint_s: float = CHECKPOINT_S) -> Measured:
@@ -176,9 +187,10 @@ def _has_read_all(race: Race, group: str, checkpoint_s: float) -> Callable[[], b
 
 def _snapshot(race: Race) -> int | None:
     try:
-        return race.client.load_table(TABLE).metadata.current_snapshot_id
+        snapshot = race.client.load_table(TABLE).current_snapshot()
     except NoSuchTableError:
         return None
+    return snapshot.snapshot_id if snapshot is not None else None
 
 
 def _stands_at_end(group: str) -> Callable[[], bool]:

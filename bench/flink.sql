@@ -7,7 +7,7 @@ SET 'parallelism.default' = '${parallelism}';
 SET 'taskmanager.numberOfTaskSlots' = '${parallelism}';
 -- rows are handed from operator to operator as they are, not copied
 SET 'pipeline.object-reuse' = 'true';
-SET 'execution.checkpointing.interval' = '${checkpoint_s} s';
+SET 'execution.checkpointing.interval' = '${checkpoint_ms} ms';
 SET 'execution.checkpointing.mode' = 'EXACTLY_ONCE';
 -- the state is offsets and names of files; there is nothing to sort or join, so memory is the heap's
 SET 'taskmanager.memory.managed.size' = '1 mb';
