@@ -27,8 +27,8 @@ MESSAGES = "bench.messages"
 ASSIGNED = "assigned"
 _APPEND_S, _APPEND_BYTES = 1.0, 64 * 1024 * 1024
 _MESSAGES_AT_ONCE = 20_000
-_STATUSES = ("initiated", "ringing", "in-progress", "completed", "failed", "busy", "no-answer")
-_PHONE = r"^(\+20|0020|20|0)?1[0125][0-9]{8}$|^(\+|00)[1-9][0-9]{6,14}$"
+STATUSES = ("initiated", "ringing", "in-progress", "completed", "failed", "busy", "no-answer")
+PHONE = r"^(\+20|0020|20|0)?1[0125][0-9]{8}$|^(\+|00)[1-9][0-9]{6,14}$"
 _SIDE = pl.Struct({"phone_number": pl.String, "cell_site": pl.String, "imei": pl.String})
 _SCHEMA: dict[str, Any] = {
     "event_type": pl.String,
@@ -75,9 +75,9 @@ def checked(events: pl.DataFrame) -> pl.DataFrame:
     """One flat row an event with the three rules' verdict."""
     number = pl.col("from").struct.field("phone_number").str.replace_all(r"[ ()-]", "")
     rules = {
-        "invalid:from_phone_number": number.str.contains(_PHONE),
+        "invalid:from_phone_number": number.str.contains(PHONE),
         "range:call_duration_seconds": pl.col("call_duration_seconds").is_between(0, 86_400),
-        "domain:status": pl.col("status").is_in(_STATUSES),
+        "domain:status": pl.col("status").is_in(STATUSES),
     }
     broken = [pl.when(~kept.fill_null(False)).then(pl.lit(code)) for code, kept in rules.items()]
     sides = [
