@@ -15,12 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+import numpy as np
 import psutil
 from pyiceberg.catalog.rest import RestCatalog
 from pyiceberg.table import Table
 
 from bench import peer, report
-from bench.measure import Racer, racing
+from bench.measure import Racer, Start, racing
 from bench.report import Bench, Measured, Round
 from bench.servers import own_servers, tuning
 from catalog.client import connect
@@ -34,7 +35,7 @@ from sources.publish import Publisher
 from streams.contract import contracts
 from streams.topics import Topics
 
-_PEER_TABLE = "bench.calls"
+PEER_TABLE = "bench.calls"
 # A rate below this is a fault, not a result.
 _SLOWEST_PER_S = 2_000
 _START_LIMIT_S, _LEAST_LIMIT_S = 60.0, 60.0
@@ -65,15 +66,21 @@ class Race:
             if self.client.table_exists(name):
                 self.client.drop_table(name)
 
-    def worker(self, turn: str, sources: Iterable[str]) -> Measured:
-        """One Faust worker, until silver and bronze of these sources hold all of their topics."""
-        folder = self.folder / f"faust-{turn}"
-        partitions = settings().kafka_partitions * len(contracts())
-        variables = {"LAKEHOUSE_CONSUMER_GROUP": f"bench-{turn}"}
+    def worker(self, turn: str, sources: Iterable[str], workers: int = 1) -> Measured:
+        """Faust workers, until silver and bronze of these sources hold all of their topics."""
+        partitions = settings().kafka_partitions * len(contracts()) // workers
+        starts = [
+            Start(
+                worker_command(self.folder / f"faust-{turn}-{number}"),
+                self.folder / f"worker-{turn}-{number}.log",
+                {"LAKEHOUSE_CONSUMER_GROUP": f"bench-{turn}", "LAKEHOUSE_WORKER": f"bench-{turn}-{number}"},
+            )
+            for number in range(workers)
+        ]
         reader = StateReader(self.client)
         silver, bronze = ([f"{layer}.{source}" for source in sources] for layer in ("silver", "bronze"))
         bronze = [name for name in bronze if name.split(".")[1] not in settings().bronze_off]
-        with racing(worker_command(folder), self.folder / f"worker-{turn}.log", variables, self.servers) as racer:
+        with racing(starts, self.servers) as racer:
             racer.until_assigned(r"\[\d+\] is mine from offset", partitions, _START_LIMIT_S)
             racer.until(lambda: all(complete(reader, name) for name in silver), self.limit_s)
             # Bronze commits lazily: a worker that ends commits what it holds, so that no waiting is measured.
@@ -82,23 +89,24 @@ class Race:
         if late:
             raise LakehouseError(f"{', '.join(late)} lacks rows after the worker's end; see {self.folder}")
         tables = {name: self.client.load_table(name) for name in [*silver, *bronze]}
-        return _measured(racer, self.events, [tables[n] for n in silver], [tables[n] for n in bronze])
+        return measured(racer, self.events, [tables[n] for n in silver], [tables[n] for n in bronze])
 
     def by_hand(self, turn: str) -> Measured:
         """The hand-written loop, until its last append has been committed."""
-        command = [sys.executable, "-m", "bench.peer", _PEER_TABLE, f"by-hand-{turn}"]
-        with racing(command, self.folder / f"by-hand-{turn}.log", {}, self.servers) as racer:
+        command = [sys.executable, "-m", "bench.peer", PEER_TABLE, f"by-hand-{turn}"]
+        with racing([Start(command, self.folder / f"by-hand-{turn}.log")], self.servers) as racer:
             racer.until_assigned(peer.ASSIGNED, 1, _START_LIMIT_S)
             racer.until(self._peer_has_read_all, self.limit_s)
-        return _measured(racer, self.events, [self.client.load_table(_PEER_TABLE)], [])
+        return measured(racer, self.events, [self.client.load_table(PEER_TABLE)], [])
 
     def _peer_has_read_all(self) -> bool:
-        if not self.client.table_exists(_PEER_TABLE):
+        if not self.client.table_exists(PEER_TABLE):
             return False
-        return int(summary(self.client.load_table(_PEER_TABLE)).get(peer.MESSAGES, 0)) >= self.events
+        return int(summary(self.client.load_table(PEER_TABLE)).get(peer.MESSAGES, 0)) >= self.events
 
 
-def _tables(sources: Iterable[str]) -> list[str]:
+def tables_of(sources: Iterable[str]) -> list[str]:
+    """The silver and bronze tables of sources."""
     return [f"{layer}.{source}" for source in sources for layer in ("silver", "bronze")]
 
 
@@ -111,12 +119,14 @@ def complete(reader: StateReader, name: str) -> bool:
     return all(stands.get(partition, 0) >= log.end for partition, log in ends.items() if log.end)
 
 
-def _measured(racer: Racer, events: int, first: list[Table], lazy: list[Table]) -> Measured:
+def measured(racer: Racer, events: int, first: list[Table], lazy: list[Table]) -> Measured:
+    """A turn by the snapshots of its tables: those that events must be in, and those that may come later."""
     silver_s = max(map(_committed_at, first)) - racer.seen.began
     everything = max(map(_committed_at, [*first, *lazy]))
     return Measured(
         events_per_s=events / silver_s,
         events_per_s_with_bronze=events / (everything - racer.seen.began),
+        warm_events_per_s=_warm_rate(first, racer.seen.began),
         cpu_s_per_million=racer.seen.cpu_s(everything) * 1e6 / events,
         servers_cpu_s_per_million=racer.seen.cpu_s_of_servers(everything) * 1e6 / events,
         peak_mb=racer.seen.peak / 1e6,
@@ -125,13 +135,23 @@ def _measured(racer: Racer, events: int, first: list[Table], lazy: list[Table]) 
     )
 
 
+def _warm_rate(tables: Iterable[Table], began: float) -> float:
+    """Rows a second between the moments at which 30 and 95 % of them were committed, as if they came evenly between commits."""
+    snapshots = sorted((s for table in tables for s in table.metadata.snapshots), key=lambda s: s.timestamp_ms)
+    added = [int(s.summary.get("added-records", 0) or 0) if s.summary is not None else 0 for s in snapshots]
+    rows = np.concatenate([[0], np.cumsum(added)])
+    times = np.array([began, *(s.timestamp_ms / 1000 for s in snapshots)])
+    first, last = np.interp([0.3 * rows[-1], 0.95 * rows[-1]], rows, times)
+    return float(0.65 * rows[-1] / max(last - first, 1e-3))
+
+
 def _committed_at(table: Table) -> float:
     snapshot = table.current_snapshot()
     return snapshot.timestamp_ms / 1000 if snapshot is not None else 0.0
 
 
 @contextmanager
-def _topics_of_their_own(prefix: str) -> Iterator[None]:
+def topics_of_their_own(prefix: str) -> Iterator[None]:
     """Within it, event sources have other topics, here and in processes that are started."""
     names = {name: prefix + name for name, contract in contracts().items() if contract.is_event}
     os.environ["LAKEHOUSE_TOPICS"] = json.dumps(names)
@@ -143,7 +163,7 @@ def _topics_of_their_own(prefix: str) -> Iterator[None]:
         settings.cache_clear()
 
 
-def _publish(plan: Run, only: str) -> None:
+def publish(plan: Run, only: str) -> None:
     """Generate a run and send of it the events only, or the reference records only."""
 
     class Part(Publisher):
@@ -167,24 +187,24 @@ def bench(events: int, rounds: int, defects: str, say: "report.Say") -> Bench:
         race = Race(folder, events, connect(settings()), supervisor.children(recursive=True))
         plan = Run(events=events, defects=defects, run_id="bench")
         say("reference records")
-        _publish(Run(events=1, run_id="bench"), "reference")
+        publish(Run(events=1, run_id="bench"), "reference")
         references = [name for name, contract in contracts().items() if not contract.is_event]
         sources = [name for name, contract in contracts().items() if contract.is_event]
         race.worker("warm", references)
         say(f"publishing {events:,} calls")
-        _publish(plan, "events")
+        publish(plan, "events")
         say(f"publishing {events:,} events of five sources")
-        with _topics_of_their_own("mixed-"):
-            _publish(replace(plan, sources=DEFAULT_MIX), "events")
+        with topics_of_their_own("mixed-"):
+            publish(replace(plan, sources=DEFAULT_MIX), "events")
         done: list[Round] = []
         for number in range(1, rounds + 1):
-            race.drop([*_tables(sources), _PEER_TABLE])
+            race.drop([*tables_of(sources), PEER_TABLE])
             worker = race.worker(str(number), ["calls"])
             say(f"round {number}: worker       {report.line(worker)}")
             by_hand = race.by_hand(str(number))
             say(f"round {number}: by hand      {report.line(by_hand)}")
-            race.drop(_tables(sources))
-            with _topics_of_their_own("mixed-"):
+            race.drop(tables_of(sources))
+            with topics_of_their_own("mixed-"):
                 mixed = race.worker(f"{number}-mixed", sources)
             say(f"round {number}: five sources {report.line(mixed)}")
             for one in (worker, mixed):

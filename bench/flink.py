@@ -21,8 +21,8 @@ from confluent_kafka import Consumer, TopicPartition
 from pyiceberg.exceptions import NoSuchTableError
 
 from bench import peer, report
-from bench.calls import Race, _measured, _publish
-from bench.measure import racing
+from bench.calls import Race, measured, publish
+from bench.measure import Start, racing
 from bench.report import Measured
 from bench.servers import own_servers
 from catalog.client import connect
@@ -158,10 +158,10 @@ def flink(race: Race, turn: str, checkpoint_s: float = CHECKPOINT_S) -> Measured
     """
     group = f"flink-{turn}"
     started, variables = command(settings(), TABLE, group, race.folder / group, checkpoint_s)
-    with racing(started, race.folder / f"{group}.log", variables, race.servers) as racer:
+    with racing([Start(started, race.folder / f"{group}.log", variables)], race.servers) as racer:
         racer.until_assigned(ASSIGNED, PARALLELISM, _START_LIMIT_S)
         racer.until(_has_read_all(race, group, checkpoint_s), race.limit_s)
-    return _measured(racer, race.events, [race.client.load_table(TABLE)], [])
+    return measured(racer, race.events, [race.client.load_table(TABLE)], [])
 
 
 def _has_read_all(race: Race, group: str, checkpoint_s: float) -> Callable[[], bool]:
@@ -248,7 +248,7 @@ def bench(events: int, rounds: int, defects: str, checkpoint_s: float, say: repo
         supervisor = next(p for p in psutil.Process().children() if "bench.servers" in " ".join(p.cmdline()))
         race = Race(folder, events, connect(settings()), supervisor.children(recursive=True))
         say(f"publishing {events:,} calls")
-        _publish(Run(events=events, defects=defects, run_id="bench"), "events")
+        publish(Run(events=events, defects=defects, run_id="bench"), "events")
         wanted = objects()
         found = []
         for number in range(1, rounds + 1):

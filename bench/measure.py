@@ -3,7 +3,7 @@
 import re
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Watched:
 
     Attributes:
         began: when its log said that the partitions are its own (seconds since the epoch).
-        peak: bytes.
+        peak: bytes, of the largest process.
     """
 
     began: float = 0.0
@@ -51,11 +51,11 @@ class Watched:
     _cpu: list[float] = field(default_factory=list)
     _cpu_of_servers: list[float] = field(default_factory=list)
 
-    def note(self, process: psutil.Process, servers: list[psutil.Process]) -> None:
+    def note(self, processes: list[psutil.Process], servers: list[psutil.Process]) -> None:
         """Look once."""
-        self.peak = max(self.peak, peak_bytes(process))
+        self.peak = max(self.peak, *map(peak_bytes, processes))
         self._at.append(time.time())
-        self._cpu.append(cpu_seconds(process))
+        self._cpu.append(sum(map(cpu_seconds, processes)))
         self._cpu_of_servers.append(sum(map(cpu_seconds, servers)))
 
     def cpu_s(self, until: float) -> float:
@@ -71,25 +71,40 @@ class Watched:
         return used[last] - used[first]
 
 
-class Racer:
-    """A process under watch."""
+@dataclass(frozen=True)
+class Start:
+    """How a process is started: its command, where its output goes, and its variables beside ours."""
 
-    def __init__(self, command: list[str], log: Path, variables: dict[str, str], servers: list[psutil.Process]) -> None:
-        self._log = log
+    command: list[str]
+    log: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+
+class Racer:
+    """Processes under watch, which race as one."""
+
+    def __init__(self, starts: Sequence[Start], servers: list[psutil.Process]) -> None:
+        self._logs = [start.log for start in starts]
         self._servers = servers
-        self._started: Popen[bytes] = spawn(command, log, Path.cwd(), variables)
-        self._process = psutil.Process(self._started.pid)
+        self._started: list[Popen[bytes]] = [spawn(s.command, s.log, Path.cwd(), s.variables) for s in starts]
+        self._processes = [psutil.Process(one.pid) for one in self._started]
         self.seen = Watched()
 
     def until_assigned(self, line: str, times: int, limit_s: float) -> None:
-        """Wait until a pattern has been printed so many times; the clock begins there.
+        """Wait until each has printed a pattern so many times; the clock begins with the first that has.
 
         Raises:
             LakehouseError: the process ended, or the time is over.
         """
         pattern = re.compile(line)
-        self._until(lambda: len(pattern.findall(self._printed())) >= times, limit_s, _LOOK_EVERY_S)
-        self.seen.began = time.time()
+
+        def ready() -> bool:
+            have = [len(pattern.findall(_printed(log))) >= times for log in self._logs]
+            if any(have) and not self.seen.began:
+                self.seen.began = time.time()
+            return all(have)
+
+        self._until(ready, limit_s, _LOOK_EVERY_S)
 
     def until(self, done: Callable[[], bool], limit_s: float) -> None:
         """Wait until something is so; asked four times a second.
@@ -102,42 +117,45 @@ class Racer:
     def _until(self, done: Callable[[], bool], limit_s: float, ask_every_s: float) -> None:
         limit, ask_at = time.monotonic() + limit_s, 0.0
         while True:
-            if self._started.poll() is not None:
-                raise LakehouseError(f"it ended by itself ({self._started.returncode}):\n{tail(self._log, 30)}")
-            self.seen.note(self._process, self._servers)
+            for one, log in zip(self._started, self._logs, strict=True):
+                if one.poll() is not None:
+                    raise LakehouseError(f"it ended by itself ({one.returncode}):\n{tail(log, 30)}")
+            self.seen.note(self._processes, self._servers)
             if time.monotonic() >= ask_at:
                 if done():
                     return
                 ask_at = time.monotonic() + ask_every_s
             if time.monotonic() > limit:
-                raise LakehouseError(f"not done after {limit_s:.0f} s:\n{tail(self._log, 30)}")
+                raise LakehouseError(f"not done after {limit_s:.0f} s:\n{tail(self._logs[0], 30)}")
             time.sleep(_LOOK_EVERY_S)
 
     def leave(self) -> None:
-        """Ask it to end, and watch it to its end."""
-        self._started.terminate()
+        """Ask them to end, and watch them until the first has."""
+        for one in self._started:
+            one.terminate()
         limit = time.monotonic() + _END_LIMIT_S
-        while self._started.poll() is None and time.monotonic() < limit:
+        while all(one.poll() is None for one in self._started) and time.monotonic() < limit:
             try:
-                if self._process.status() != psutil.STATUS_ZOMBIE:
-                    self.seen.note(self._process, self._servers)
+                if all(process.status() != psutil.STATUS_ZOMBIE for process in self._processes):
+                    self.seen.note(self._processes, self._servers)
             except psutil.Error:
                 break
             time.sleep(_LOOK_EVERY_S)
-        self.close()
+        end(self._started, _END_LIMIT_S)
 
     def close(self) -> None:
-        """See that it is gone."""
-        end([self._started], 1.0)
+        """See that they are gone."""
+        end(self._started, 1.0)
 
-    def _printed(self) -> str:
-        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+def _printed(log: Path) -> str:
+    return log.read_text(errors="replace") if log.exists() else ""
 
 
 @contextmanager
-def racing(command: list[str], log: Path, variables: dict[str, str], servers: list[psutil.Process]) -> Iterator[Racer]:
-    """A process that is gone after the block, whatever happens."""
-    racer = Racer(command, log, variables, servers)
+def racing(starts: Sequence[Start], servers: list[psutil.Process]) -> Iterator[Racer]:
+    """Processes that are gone after the block, whatever happens."""
+    racer = Racer(starts, servers)
     try:
         yield racer
     finally:
