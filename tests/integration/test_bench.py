@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -76,3 +77,37 @@ def test_builds_are_timed_against_a_full_one(tmp_path: Path) -> None:
     assert found["full"]["rows"] > 2000
     assert found["ratio"] > 0
     assert not list(tmp_path.iterdir()), "its folder is gone"
+
+
+def _json_of(tmp_path: Path, *command: str) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", *command, "--json"],
+        capture_output=True,
+        text=True,
+        timeout=900,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.iterdir()), "its folder is gone"
+    return dict(json.loads(done.stdout[done.stdout.index("{") :]))
+
+
+@pytest.mark.stack
+def test_two_workers_race_the_hand_written_loop(tmp_path: Path) -> None:
+    """Flink takes part where somebody has its jars: 300 MB are not fetched for a test."""
+    who = ("two workers", "by hand")
+    options = [word for name in who for word in ("--only", name)]
+    found = _json_of(tmp_path, "bench.race", "--events", "3000", "--rounds", "1", *options)
+    assert {name: len(turns) for name, turns in found["turns"].items()} == dict.fromkeys(who, 1)
+    [two], [by_hand] = found["turns"]["two workers"], found["turns"]["by hand"]
+    assert two["rows"] == 3000 > by_hand["rows"] > 2900
+    assert two["warm_events_per_s"] > 0
+
+
+@pytest.mark.stack
+def test_freshness_is_measured_on_a_whole_stack(tmp_path: Path) -> None:
+    found = _json_of(tmp_path, "bench.freshness", "--rate", "200", "--seconds", "8", "--warm", "6")
+    assert found["events"] > 200
+    assert 0 < found["silver_s"]["p50"] <= found["silver_s"]["p99"] <= found["silver_s_at_most"]
+    assert {"worker-0", "trino", "kafka", "clickhouse"} <= set(found["cores"])
