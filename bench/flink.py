@@ -215,7 +215,10 @@ def _ends() -> dict[int, int]:
 
 
 def objects() -> int:
-    """How many messages of the topic are JSON objects: the rows that there must be. Reads it all."""
+    """How many messages of the topic are JSON objects: the rows that there must be at least. Reads it all.
+
+    Flink takes some more, such as an object with text after it, or in a list.
+    """
     ends, topic = _ends(), settings().topic("calls")
     consumer = _consumer("flink-count")
     consumer.assign([TopicPartition(topic, number, 0) for number in ends])
@@ -255,7 +258,7 @@ def bench(events: int, rounds: int, defects: str, checkpoint_s: float, say: repo
             race.drop([TABLE])
             found.append(flink(race, str(number), checkpoint_s))
             say(f"round {number}: Flink SQL    {report.line(found[-1])}, {found[-1].rows:,} rows")
-            if found[-1].rows != wanted:
+            if not wanted <= found[-1].rows <= events:
                 raise LakehouseError(f"{TABLE} holds {found[-1].rows:,} rows of {wanted:,} JSON objects")
         return found
 
