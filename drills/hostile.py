@@ -162,6 +162,7 @@ def _poisons(server: Any, rng: random.Random, table: str) -> list[tuple[str, Any
         ("records", lambda: (server.set(record, rubbish), _changed(server, source, record))),
         ("changes", lambda: server.zadd(changes, {rubbish[:90]: rng.choice([1.5, 1e300, float("inf")])})),
         ("a version that is none", lambda: server.set(reference_keys.version(source), rubbish[:90])),
+        ("a form of another kind", replaced(reference_keys.form(source), lambda key: server.rpush(key, "x"))),
         ("a log of another kind", replaced(changes, lambda key: server.set(key, "x"))),
     ]  # fmt: skip
 

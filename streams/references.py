@@ -170,11 +170,16 @@ class References:
         """
         self._rebuild = rebuild
         for source in self._contracts:
-            form: Any = self._server.get(reference_keys.form(source))
             if not self._server.exists(reference_keys.version(source)):
                 self.owe(source)  # the next refresh does it
-            elif form != self._form(source).encode():
+            elif not self._has_our_form(source):
                 self._start_over(source, "another version's, or for other contracts")
+
+    def _has_our_form(self, source: str) -> bool:
+        try:
+            return bool(self._server.get(reference_keys.form(source)) == self._form(source).encode())
+        except redis.ResponseError:  # it is no text
+            return False
 
     def _rebuild_from_silver(self, source: str) -> None:
         if self._rebuild is not None:

@@ -203,12 +203,17 @@ def test_a_record_of_the_longest_texts_fits_and_is_read_back(server: fakeredis.F
     assert known(one) == [("35846279", "\x01" * 8192)]
 
 
-def test_records_of_another_form_are_made_again_from_silver(server: fakeredis.FakeServer) -> None:
+@pytest.mark.parametrize("form", [None, "brand,other", ["a list"]])
+def test_records_of_another_form_are_made_again_from_silver(server: fakeredis.FakeServer, form: Any) -> None:
     """As the workers of before wrote them, and for contracts that enrich by other attributes."""
     store = fakeredis.FakeRedis(server=server)
     worker(server).publish("devices", devices(("35846279", "Nokia")))
     store.set(reference_keys.record("devices", "35846279"), '{"tac": "35846279", "brand": "Nokia"}')
     store.delete(reference_keys.form("devices"))
+    if isinstance(form, list):
+        store.rpush(reference_keys.form("devices"), *form)
+    elif form is not None:
+        store.set(reference_keys.form("devices"), form)
     one = worker(server)
     one.warm(lambda contract: devices(("35846279", "HMD")) if contract.source == "devices" else pl.DataFrame())
     one.refresh()
