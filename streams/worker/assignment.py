@@ -243,11 +243,13 @@ class Assignments:
         What comes after a pause longer than the interval, a rebalance for one, is committed as soon as it is there.
         """
         line = self._lines[name]
-        interval_s = self._settings.commit_interval_s
+        interval_s, began_s = self._settings.commit_interval_s, time.monotonic()
         while True:
-            until = time.monotonic() + interval_s
+            # from the beginning of the last commit: what that takes must not make events older
+            until = max(began_s + interval_s, time.monotonic() + interval_s / 4)
             while time.monotonic() < until and line.buffered_bytes < self._settings.commit_bytes:
                 await asyncio.sleep(0.05)
+            began_s = time.monotonic()
             await self._gathering.made(self._settings.topic(name), _MADE_S)
             held = line.buffered_bytes or line.bronze_waits or line.waits
             interval_s = self._settings.commit_interval_s if held else _LOOK_AGAIN_S
