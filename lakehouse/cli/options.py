@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import click
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import UsageError, did_you_mean
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON, for scripts.")
 RATE = click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="At most so many messages a second.")
@@ -21,4 +21,5 @@ def check_sources(names: Sequence[str]) -> None:
     from streams.contract import contracts
 
     if unknown := [name for name in names if name not in contracts()]:
-        raise UsageError(f"there is no source {unknown[0]!r}; there are {', '.join(contracts())}")
+        hint = did_you_mean(unknown[0], contracts())
+        raise UsageError(f"there is no source {unknown[0]!r}.{hint} There are {', '.join(contracts())}.")

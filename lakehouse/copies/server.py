@@ -9,10 +9,12 @@ from clickhouse_connect.driver import httputil
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
 from urllib3.exceptions import HTTPError
 
-from lakehouse.errors import LakehouseError, Retry
+from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.settings import Settings
 
 _CONNECT_S, _ANSWER_S = 5, 600
+# Of its errors that of a wrong password (https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp).
+_REFUSED = "code: 516"
 # As many as threads ask at once: the dashboard's web server has 40.
 _CONNECTIONS = 40
 
@@ -106,7 +108,11 @@ class Server:
             " is `lakehouse up` running?"
         ) from error
 
-    @staticmethod
-    def _raise(error: Exception) -> None:
-        said = str(error).splitlines()[0][:500]
+    def _raise(self, error: Exception) -> None:
+        said, now = str(error).splitlines()[0][:500], self._settings
+        if _REFUSED in said:
+            raise UsageError(
+                f"ClickHouse at {now.clickhouse_url} refuses the user {now.clickhouse_user}:"
+                f" LAKEHOUSE_CLICKHOUSE_PASSWORD is not its password.{now.stack_hint}"
+            ) from error
         raise LakehouseError(f"ClickHouse: {said}") from error
