@@ -15,10 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import click
-import orjson
 import psutil
 from confluent_kafka import Consumer, TopicPartition
-from pyiceberg.exceptions import NoSuchTableError
 
 from bench import peer, report
 from bench.calls import Race, _measured, _publish
@@ -41,7 +39,7 @@ CHECKPOINT_S = 5.0
 # Logged once by each reader when it has been given its partitions.
 ASSIGNED = r"Adding split\(s\) to reader"
 _HERE = Path(__file__).resolve().parent
-_LIST, _SQL = _HERE / "flink.sha256", _HERE / "flink.sql"
+_LIST, _SQL, _OPTIONS = (_HERE / f"flink.{what}" for what in ("sha256", "sql", "options"))
 # The driver of scripts wants a class loader that Flink's client makes for it, and the client wants a jar to have it from.
 _CLIENT, _DRIVER = "org.apache.flink.client.cli.CliFrontend", "org.apache.flink.table.runtime.application.SqlDriver"
 _DRIVERS_JAR = "flink-table-runtime-"
@@ -52,6 +50,7 @@ security.module.factory.classes: []
 """
 # Iceberg reads `env:NAME` from the environment: so no secret is in an argument, nor in the script, which Flink prints.
 _CREDENTIAL, _KEY, _SECRET = "BENCH_CATALOG_CREDENTIAL", "BENCH_S3_KEY", "BENCH_S3_SECRET"
+# Where the script is cut, and what the INSERT before it has otherwise.
 _INSERT = "\nINSERT INTO "
 _WARM_TABLE = "\nCREATE TABLE IF NOT EXISTS lake.`${namespace}`.`${table}_warm` LIKE lake.`${namespace}`.`${table}`;\n"
 _BOUNDED = (
@@ -60,13 +59,6 @@ _BOUNDED = (
 )
 # A JVM that compiles a plan on two busy cores.
 _START_LIMIT_S = 180.0
-_HEAP = ("-Xms1536m", "-Xmx1536m", "-XX:+UseParallelGC")
-# What Flink's own scripts open for it.
-_OPENED = (
-    "java.base/java.lang", "java.base/java.net", "java.base/java.io", "java.base/java.nio", "java.base/sun.nio.ch",
-    "java.base/java.lang.reflect", "java.base/java.text", "java.base/java.time", "java.base/java.util",
-    "java.base/java.util.concurrent", "java.base/java.util.concurrent.atomic", "java.base/java.util.concurrent.locks",
-)  # fmt: skip
 
 
 def pinned() -> list[Pinned]:
@@ -107,9 +99,6 @@ def script(settings: Settings, table: str, group: str, checkpoint_s: float = CHE
         warehouse=_quoted(settings.catalog_warehouse),
         s3_region=_quoted(settings.s3_region),
         s3_endpoint=_quoted(settings.s3_endpoint),
-        credential_variable=_CREDENTIAL,
-        key_variable=_KEY,
-        secret_variable=_SECRET,
         namespace=namespace,
         table=name,
         topic=_quoted(settings.topic("calls")),
@@ -140,21 +129,7 @@ def command(
     jaas = kafka_access.java(settings).get("sasl.jaas.config")
     write_private(folder / "config.yaml", _CONFIGURATION)
     write_private(login, f"KafkaClient {{ {jaas} }};\n" if jaas else "")
-    log = {
-        "defaultLogLevel": "warn",
-        "showDateTime": "true",
-        "log.org.apache.flink.connector.base.source.reader": "info",
-    }
-    options = [
-        *_HEAP,
-        *(f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in log.items()),
-        *(f"--add-opens={package}=ALL-UNNAMED" for package in _OPENED),
-        "--enable-native-access=ALL-UNNAMED",
-        "--sun-misc-unsafe-memory-access=allow",
-        f"-Djava.io.tmpdir={folder}",
-        f"-Djava.security.auth.login.config={login}",
-        "-Duser.timezone=UTC",
-    ]
+    options = [f"@{_OPTIONS}", f"-Djava.io.tmpdir={folder}", f"-Djava.security.auth.login.config={login}"]
     secret = settings.s3_secret_key.get_secret_value()
     variables = {_CREDENTIAL: f"{settings.s3_access_key}:{secret}", _KEY: settings.s3_access_key, _SECRET: secret}
     jars = class_path(settings.cache_dir)
@@ -187,42 +162,20 @@ def _has_read_all(race: Race, group: str, checkpoint_s: float) -> Callable[[], b
     in no order. So after the group stands at the topic's end the table must have been quiet for a checkpoint and a half; the
     wait is not measured, since the clock ends with the last snapshot.
     """
-    stands = _stands_at_end(group)
-    seen: list[tuple[int | None, float]] = []
+    consumer, ends = Consumer({**kafka_access.librdkafka(settings()), "group.id": group}), _ends()
+    wanted = [TopicPartition(settings().topic("calls"), number) for number, end in ends.items() if end]
+    commits, since = 0, 0.0
 
     def done() -> bool:
-        if not seen and not stands():
+        nonlocal commits, since
+        if not since and any(one.offset < ends[one.partition] for one in consumer.committed(wanted, timeout=10)):
             return False
-        current = _snapshot(race)
-        if not seen or seen[-1][0] != current:
-            seen.append((current, time.monotonic()))
-        return current is not None and time.monotonic() - seen[-1][1] > 1.5 * checkpoint_s
+        now = len(race.client.load_table(TABLE).metadata.snapshots)
+        if not since or now != commits:
+            commits, since = now, time.monotonic()
+        return commits > 0 and time.monotonic() - since > 1.5 * checkpoint_s
 
     return done
-
-
-def _snapshot(race: Race) -> int | None:
-    try:
-        snapshot = race.client.load_table(TABLE).current_snapshot()
-    except NoSuchTableError:
-        return None
-    return snapshot.snapshot_id if snapshot is not None else None
-
-
-def _stands_at_end(group: str) -> Callable[[], bool]:
-    """Asks whether a group has committed the ends of the topic's partitions."""
-    consumer = _consumer(group)
-    ends = _ends()
-
-    def stands() -> bool:
-        wanted = [TopicPartition(settings().topic("calls"), number) for number, end in ends.items() if end]
-        return all(one.offset >= ends[one.partition] for one in consumer.committed(wanted, timeout=10))
-
-    return stands
-
-
-def _consumer(group: str) -> Consumer:
-    return Consumer({**kafka_access.librdkafka(settings()), "group.id": group, "enable.auto.commit": False})
 
 
 def _ends() -> dict[int, int]:
@@ -236,7 +189,7 @@ def objects() -> int:
     Flink takes some more, such as an object with text after it, or in a list.
     """
     ends, topic = _ends(), settings().topic("calls")
-    consumer = _consumer("flink-count")
+    consumer = Consumer({**kafka_access.librdkafka(settings()), "group.id": "count"})
     consumer.assign([TopicPartition(topic, number, 0) for number in ends])
     left, found = sum(ends.values()), 0
     while left:
@@ -244,16 +197,9 @@ def objects() -> int:
         if not messages:
             raise LakehouseError(f"{topic}: Kafka gave nothing for 10 s, {left:,} messages before its end")
         left -= len(messages)
-        found += sum(_is_object(message.value()) for message in messages)
+        found += sum(peer.is_object(message.value() or b"") for message in messages)
     consumer.close()
     return found
-
-
-def _is_object(value: bytes | None) -> bool:
-    try:
-        return isinstance(orjson.loads(value or b""), dict)
-    except ValueError:
-        return False
 
 
 def bench(events: int, rounds: int, defects: str, checkpoint_s: float, warm: bool, say: report.Say) -> list[Measured]:

@@ -19,13 +19,13 @@ CREATE CATALOG lake WITH (
     'uri' = ${catalog_url},
     'oauth2-server-uri' = ${token_url},
     'warehouse' = ${warehouse},
-    'credential' = 'env:${credential_variable}',
+    'credential' = 'env:BENCH_CATALOG_CREDENTIAL',
     'io-impl' = 'org.apache.iceberg.aws.s3.S3FileIO',
     'client.region' = ${s3_region},
     's3.endpoint' = ${s3_endpoint},
     's3.path-style-access' = 'true',
-    's3.access-key-id' = 'env:${key_variable}',
-    's3.secret-access-key' = 'env:${secret_variable}'
+    's3.access-key-id' = 'env:BENCH_S3_KEY',
+    's3.secret-access-key' = 'env:BENCH_S3_SECRET'
 );
 
 CREATE DATABASE IF NOT EXISTS lake.`${namespace}`;
