@@ -57,14 +57,15 @@ def read(values: list[bytes]) -> pl.DataFrame:
     try:
         return _read_lines(values)
     except pl.exceptions.PolarsError:  # one bad line fails them all
-        return _read_lines([value.replace(b"\n", b" ") for value in values if _is_object(value)])
+        return _read_lines([value.replace(b"\n", b" ") for value in values if is_object(value)])
 
 
 def _read_lines(values: list[bytes]) -> pl.DataFrame:
     return pl.read_ndjson(io.BytesIO(b"\n".join(values)), schema=_SCHEMA, ignore_errors=True)
 
 
-def _is_object(value: bytes) -> bool:
+def is_object(value: bytes) -> bool:
+    """Whether a message is a JSON object."""
     try:
         return isinstance(orjson.loads(value), dict)
     except ValueError:

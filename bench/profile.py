@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
 
@@ -163,6 +164,11 @@ class MemoryTable:
     def schema(self) -> Any:
         """Its Iceberg schema."""
         return self._schema
+
+    @property
+    def metadata(self) -> Any:
+        """What tells it from other tables."""
+        return SimpleNamespace(table_uuid=id(self), current_schema_id=0)
 
     def spec(self) -> Any:
         """Its partitioning."""

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lakehouse.cli.options import INTERRUPTED, PIPE_CLOSED
+from lakehouse.cli.terminal import visible
 from lakehouse.errors import LakehouseError, UsageError, did_you_mean
 
 # command -> (module below lakehouse.cli, one line of help)
@@ -87,10 +88,10 @@ def main(arguments: list[str] | None = None) -> Any:
         error.show()
         sys.exit(error.exit_code)
     except UsageError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {visible(str(error))}", err=True)
         sys.exit(2)
     except LakehouseError as error:
-        click.echo(f"error: {error}", err=True)
+        click.echo(f"error: {visible(str(error))}", err=True)
         sys.exit(1)
 
 

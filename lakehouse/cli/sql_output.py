@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakehouse.cli.sql_result import Result, Row, distinct, value_json, value_text
+from lakehouse.cli.terminal import visible
 from lakehouse.errors import LakehouseError, UsageError
 
 FORMATS = ("table", "csv", "json", "parquet")
@@ -181,18 +182,19 @@ class Output:
 
 def fits(names: list[str], rows: list[Row], width: int) -> bool:
     """Whether a table of these rows can be drawn without cutting a name or a value."""
-    widest = [max([len(name), *(len(value_text(row[i], " ")) for row in rows)]) for i, name in enumerate(names)]
+    texts = [[visible(name), *(visible(value_text(row[i], " ")) for row in rows)] for i, name in enumerate(names)]
+    widest = [max(map(len, column)) for column in texts]
     return sum(widest) + 3 * len(names) + 1 <= width
 
 
 def blocks(names: list[str], rows: list[Row]) -> Iterator[Text]:
     """The rows one below the other, a line a column: what a terminal too narrow for a table can show."""
-    widest = max(map(len, names), default=0)
+    widest = max((len(visible(name)) for name in names), default=0)
     for number, row in enumerate(rows, start=1):
         yield Text(f"row {number}", style="bold")
         for name, value in zip(names, row, strict=True):
-            shown = Text("null", style="dim") if value is None else Text(value_text(value, " "))
-            yield Text(f"  {name.ljust(widest)}  ", style="dim").append_text(shown)
+            shown = Text("null", style="dim") if value is None else Text(visible(value_text(value, " ")))
+            yield Text(f"  {visible(name).ljust(widest)}  ", style="dim").append_text(shown)
 
 
 def rich_table(names: list[str], rows: list[Row]) -> Table:
@@ -201,9 +203,9 @@ def rich_table(names: list[str], rows: list[Row]) -> Table:
     for number, name in enumerate(names):
         values = [row[number] for row in rows if row[number] is not None]
         numeric = bool(values) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
-        table.add_column(Text(name), justify="right" if numeric else "left")
+        table.add_column(Text(visible(name)), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(Text("null", style="dim") if v is None else Text(value_text(v, " ")) for v in row))
+        table.add_row(*(Text("null", style="dim") if v is None else Text(visible(value_text(v, " "))) for v in row))
     return table
 
 

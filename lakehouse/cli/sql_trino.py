@@ -44,7 +44,7 @@ class TrinoSession:
             names, types = [c.name for c in columns], [str(c.type_code) for c in columns]
             yield Result(names, types, self._blocks(cursor), cursor.update_type or "done")
         except TrinoQueryError as error:
-            hint = f"; {WRITE_HINT}" if error.error_name == "PERMISSION_DENIED" else ""
+            hint = f"; {WRITE_HINT}" if error.error_name in ("PERMISSION_DENIED", "QUERY_REJECTED") else ""
             raise LakehouseError(f"Trino: {one_line(error.message)} ({error.error_name}){hint}") from error
         except trino_access.ERRORS as error:
             raise trino_access.unreachable(self._settings, error, writes=self._writes) from error

@@ -67,6 +67,7 @@ def write(now: Settings, folder: Path) -> None:
     files |= {f"kafka/{one.source}.json": _json(kafka_table(one, now)) for one in known}
     files |= {f"redis/{one.source}.json": _json(redis_table(one)) for one in known if not one.is_event}
     files["rules.json"] = _json(_rules(now))
+    files["resource-groups.json"] = _json(_groups(now))
     files["kafka-client.properties"] = kafka_access.properties(kafka_access.java(now.as_reader()))
     files["passwords"] = passwords(now)
     for part in ("catalog", "kafka", "redis"):
@@ -90,6 +91,36 @@ def _rules(now: Settings) -> dict[str, Any]:
         # of others' queries nobody but the owner sees or ends any
         "queries": [{**owner, "allow": ["execute", "view", "kill"]}, {"allow": ["execute"]}],
         "system_information": [{**owner, "allow": ["read"]}],
+        # nor anything of theirs: tasks and transactions have no rule of their own
+        "tables": [
+            {**owner, "privileges": ["SELECT", "INSERT", "DELETE", "UPDATE", "OWNERSHIP", "GRANT_SELECT"]},
+            {"catalog": "system", "schema": "runtime", "table": "tasks|transactions", "privileges": []},
+            {"privileges": ["SELECT"]},
+        ],
+        # among those of Iceberg's are the least ages of what its procedures remove
+        "catalog_session_properties": [
+            {**owner, "allow": True},
+            {"catalog": "iceberg", "allow": False},
+            {"allow": True},
+        ],
+    }
+
+
+# All but ALTER_TABLE_EXECUTE and ANALYZE; of these the rules say more.
+_READERS_TYPES = ("SELECT", "EXPLAIN", "DESCRIBE", "DATA_DEFINITION", "INSERT", "UPDATE", "DELETE", "MERGE")
+
+
+def _groups(now: Settings) -> dict[str, Any]:
+    """Which kinds of statement are taken from whom: https://trino.io/docs/476/admin/resource-groups.html.
+
+    Trino's rules let anybody run the procedures of a table that he may read (`ALTER TABLE … EXECUTE rollback_to_snapshot`): its
+    file-based access control does not look at them. A statement that no group takes is refused before it is looked at.
+    """
+    group = {"softMemoryLimit": "100%", "hardConcurrencyLimit": 1_000, "maxQueued": 5_000}
+    owner = {"user": re.escape(now.trino_user), "group": "owner"}
+    return {
+        "rootGroups": [{"name": "owner", **group}, {"name": "readers", **group}],
+        "selectors": [owner, *({"queryType": kind, "group": "readers"} for kind in _READERS_TYPES)],
     }
 
 

@@ -18,6 +18,8 @@ _FULL = b"no space left on device"
 _ROOM_BYTES = 128 * 1024 * 1024
 _LOOKED_AT_BYTES = 1024 * 1024
 _SIGNED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+# An origin that no page can have.
+NO_ORIGIN = "https://none.invalid"
 _PARTS = ("volume", "master", "filer", "s3", "admin", "worker", "mq", "msg_broker", "msg_agent", "client")
 
 
@@ -78,6 +80,8 @@ class SeaweedFS(Server):
             *(f"-master.port={ports['weed_master']}", f"-filer.port={ports['weed_filer']}"),
             *(f"-admin.port={ports['weed_admin']}", f"-s3.port={ports['s3']}"),
             f"-s3.port.iceberg={ports['catalog']}",
+            # no page of another origin, whatever key it has; "" would be all of them
+            *(f"-s3.allowedOrigins={NO_ORIGIN}", f"-filer.allowedOrigins={NO_ORIGIN}"),
             # by default they are in /tmp, where others could be first, or knock
             f"-filer.localSocket={self.working_folder() / 'filer.sock'}",
             f"-s3.localSocket={self.working_folder() / 's3.sock'}",

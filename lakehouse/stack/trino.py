@@ -58,6 +58,10 @@ class Trino(Server):
                 " write https://, or leave it out"
             )
         catalogs.write(self.settings, self._catalogs())
+        # Trino looks for this one file in its working folder, and nowhere else
+        (self.working_folder() / "etc").mkdir(parents=True, exist_ok=True)
+        groups = (data_folder("trino") / "etc" / "resource-groups.properties").read_text()
+        (self.working_folder() / "etc" / "resource-groups.properties").write_text(groups)
         trino_plugins.link(self.settings.cache_dir, self._catalogs() / "catalog", self._plugins())
 
     def _catalogs(self) -> Path:

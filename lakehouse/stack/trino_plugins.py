@@ -14,8 +14,8 @@ from pathlib import Path
 from lakehouse.errors import LakehouseError
 from lakehouse.stack.artifacts import trino_tarball
 
-# Passwords are checked by a plugin, whatever the catalogs.
-_ALWAYS = ("password-authenticators",)
+# Passwords are checked by a plugin, and so are the kinds of statement that are taken, whatever the catalogs.
+_ALWAYS = ("password-authenticators", "resource-group-managers")
 _FIRST = (*_ALWAYS, "iceberg", "kafka", "redis", "clickhouse", "postgresql", "geospatial")
 # Connectors whose plugin has another name, or which need a second one: PostgreSQL's has PostGIS types.
 _OF_CONNECTOR = {"postgresql": ("postgresql", "geospatial"), "gsheets": ("google-sheets",)}

@@ -181,7 +181,7 @@ def test_a_tenth_source_needs_no_python(own: Run, account: dict[str, Any]) -> No
 
 def test_a_spoiled_model_is_told_and_stops_nobody(own: Run, account: dict[str, Any]) -> None:
     assert not account["balanced"]
-    assert any("fact_sms.yaml is no YAML" in problem for problem in account["problems"])
+    assert any("fact_sms.yaml" in problem and "no YAML" in problem for problem in account["problems"])
     assert account["sources"]["payment"]["balanced"]
     assert account["sources"]["payment"]["clickhouse"] == 10
     status = json.loads(own("status", "--json").stdout)

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 import redis
+import requests
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
+from trino.exceptions import TrinoQueryError
 
 from catalog import client
-from lakehouse import kafka_access, redis_access
+from lakehouse import kafka_access, redis_access, trino_access
 from lakehouse.settings import settings
 from lakehouse.stack.kafka_users import PRODUCER
 
@@ -95,3 +97,68 @@ def test_the_reader_of_tables_changes_none(stack: Any) -> None:
         with pytest.raises(Exception, match=r"(?i)denied|not authorized|not found|not exist"):
             change()
     assert client.connect(settings()).load_table(name).metadata_location == table.metadata_location
+
+
+def _trino(sql: str, writes: bool = False, **session: str) -> list[list[Any]]:
+    with trino_access.connect(settings(), writes=writes, source="a test", session=session) as connection:
+        rows: list[list[Any]] = connection.cursor().execute(sql).fetchall()
+        return rows
+
+
+PROCEDURES = (
+    "optimize", "optimize_manifests", "expire_snapshots(retention_threshold => '7d')", "drop_extended_stats",
+    "remove_orphan_files(retention_threshold => '7d')", "rollback_to_snapshot(1)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("procedure", PROCEDURES)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "alter table iceberg.silver.calls execute {}",
+        "explain analyze alter table iceberg.silver.calls execute {}",
+        "execute immediate 'alter table iceberg.silver.calls execute {quoted}'",
+    ],
+)
+def test_the_reader_runs_no_procedure_of_a_table(stack: Any, statement: str, procedure: str) -> None:
+    """Trino's file-based rules do not look at these: a rollback would take rows out of silver and gold."""
+    before = client.connect(settings()).load_table("silver.calls").metadata_location
+    with pytest.raises(TrinoQueryError) as refused:
+        _trino(statement.format(procedure, quoted=procedure.replace("'", "''")))
+    assert refused.value.error_name in ("QUERY_REJECTED", "SYNTAX_ERROR", "NOT_SUPPORTED"), refused.value
+    assert client.connect(settings()).load_table("silver.calls").metadata_location == before
+
+
+def test_the_owner_runs_procedures_and_the_reader_reads(stack: Any) -> None:
+    _trino("alter table iceberg.silver.calls execute optimize", writes=True)
+    assert _trino("select 1") == [[1]]
+    assert _trino("show schemas from iceberg")
+    assert _trino("explain select 1")
+    assert _trino("describe iceberg.silver.calls")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "set session iceberg.remove_orphan_files_min_retention = '0s'",
+        "set session iceberg.expire_snapshots_min_retention = '0s'",
+        "select * from system.runtime.tasks",
+        "select * from system.runtime.transactions",
+        "analyze iceberg.silver.calls",
+    ],
+)
+def test_the_reader_lifts_no_bound_and_sees_no_trace_of_others(stack: Any, statement: str) -> None:
+    with pytest.raises(TrinoQueryError) as refused:
+        _trino(statement)
+    assert refused.value.error_name in ("PERMISSION_DENIED", "QUERY_REJECTED")
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null"])
+def test_no_page_of_another_origin_is_let_in_by_s3_or_clickhouse(stack: Any, origin: str) -> None:
+    ask = {"Origin": origin, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
+    clickhouse = {"X-ClickHouse-User": settings().clickhouse_reader}
+    for url, more in ((f"{settings().s3_endpoint}/lakehouse/x", {}), (settings().clickhouse_url, clickhouse)):
+        for method in ("OPTIONS", "GET"):
+            answer = requests.request(method, url, headers={**ask, **more}, timeout=30)
+            allowed = answer.headers.get("Access-Control-Allow-Origin", "")
+            assert allowed not in ("*", origin), (method, url, dict(answer.headers))

@@ -17,7 +17,7 @@ _KAFKA_PASSWORD, _S3_SECRET = "kafka's secret", "the S3 secret"
 @pytest.fixture
 def site(tmp_path: Path) -> Settings:
     """A stack whose secrets can be told from all else."""
-    return Settings(
+    return Settings(  # type: ignore[call-arg]
         cache_dir=tmp_path / "cache",
         kafka_bootstrap="127.0.0.1:1234",
         kafka_security_protocol="SASL_PLAINTEXT",
@@ -68,6 +68,15 @@ def test_the_script_is_filled_in(site: Settings) -> None:
     assert "'properties.sasl.mechanism' = 'SCRAM-SHA-512'" in text
     assert "INSERT INTO lake.`bench`.`some_calls`" in text
     assert f"REGEXP(`from`.phone_number, '{peer.PHONE}')" in text
+
+
+def test_a_warm_job_reads_the_topic_once_before_into_a_table_beside(site: Settings) -> None:
+    text = flink.script(site, "bench.some_calls", "g", warm=True)
+    first, second = text.split("\nINSERT INTO ")[1:]
+    assert first.startswith("lake.`bench`.`some_calls_warm`\nSELECT")
+    assert "'scan.bounded.mode' = 'latest-offset', 'properties.group.id' = 'g-warm'" in first
+    assert second == flink.script(site, "bench.some_calls", "g").split("\nINSERT INTO ")[1]
+    assert text.index("LIKE lake.`bench`.`some_calls`;") < text.index("`some_calls_warm`\nSELECT")
 
 
 def test_the_table_has_the_hand_written_loops_columns(site: Settings) -> None:

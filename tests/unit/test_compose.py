@@ -221,7 +221,7 @@ def test_redis_reads_the_configuration_that_is_written_for_it() -> None:
 
 def test_trino_reads_the_files_of_the_embedded_one_and_runs_as_it_does(tmp_path: Path) -> None:
     mounted = {v.split(":")[0]: v.split(":")[1] for v in SERVICES["trino"]["volumes"] if v.startswith("./")}
-    names = ("access-control", "config", "log", "password-authenticator")
+    names = ("access-control", "config", "log", "password-authenticator", "resource-groups")
     assert mounted == {f"./trino/etc/{name}.properties": f"/etc/trino/{name}.properties" for name in names}
     for path in mounted:
         assert (ROOT / path).is_file(), path
