@@ -158,7 +158,8 @@ def test_no_page_of_another_origin_is_let_in_by_s3_or_clickhouse(stack: Any, ori
     ask = {"Origin": origin, "Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "authorization"}
     clickhouse = {"X-ClickHouse-User": settings().clickhouse_reader}
     for url, more in ((f"{settings().s3_endpoint}/lakehouse/x", {}), (settings().clickhouse_url, clickhouse)):
-        for method in ("OPTIONS", "GET"):
+        # of ClickHouse a page has to ask first, since it must name who asks in a header
+        for method in ("OPTIONS",) if more else ("OPTIONS", "GET"):
             answer = requests.request(method, url, headers={**ask, **more}, timeout=30)
             allowed = answer.headers.get("Access-Control-Allow-Origin", "")
             assert allowed not in ("*", origin), (method, url, dict(answer.headers))
