@@ -74,7 +74,7 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
         fetch_with_progress(console)
         site, servers = launch.prepare(free_ports, servers_only)
     except launch.AlreadyUp as already:
-        given = [name for name in ("workers", "free_ports", "servers_only") if _is_said(name)]
+        given = [name for name in ("workers", "servers_only") if _is_said(name)]
         if given:
             option = given[0].replace("_", "-")
             raise UsageError(f"{already}. --{option} counts when it starts: `lakehouse down` first") from None

@@ -8,7 +8,7 @@ import sysconfig
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
-from lakehouse.errors import LakehouseError
+from lakehouse.errors import LakehouseError, UsageError
 from lakehouse.settings import Settings
 from lakehouse.stack.certificates import INTERNAL_NAME, Certificates, ensure
 from lakehouse.stack.private import write_private
@@ -18,6 +18,8 @@ _FULL = b"no space left on device"
 _ROOM_BYTES = 128 * 1024 * 1024
 _LOOKED_AT_BYTES = 1024 * 1024
 _SIGNED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
+# sun_path in unix(7), with its end.
+_SOCKET_BYTES, _LONGEST_SOCKET = 107, "filer.sock"
 # An origin that no page can have.
 NO_ORIGIN = "https://none.invalid"
 _PARTS = ("volume", "master", "filer", "s3", "admin", "worker", "mq", "msg_broker", "msg_agent", "client")
@@ -55,8 +57,17 @@ class SeaweedFS(Server):
         return not (is_local(self.settings.s3_endpoint) and is_local(self.settings.catalog_url))
 
     def prepare(self) -> None:
-        """Make the data folder, and write who may come in: keys, and certificates for what the parts say to each other."""
+        """Make the data folder, and write who may come in: keys, and certificates for what the parts say to each other.
+
+        Raises:
+            UsageError: the folder's name is too long for sockets.
+        """
         folder = self.working_folder()
+        if (size := len(os.fsencode(folder / _LONGEST_SOCKET))) > _SOCKET_BYTES:
+            raise UsageError(
+                f"LAKEHOUSE_DATA_DIR is {self.site.folder}: sockets that lie in it would have names of {size} bytes, and"
+                f" {_SOCKET_BYTES} is the most. Set it to a folder with a shorter name."
+            )
         (folder / "data").mkdir(exist_ok=True)
         write_private(folder / "security.toml", security(ensure(self.site.folder)))
         write_private(folder / "reader.json", reader(self.settings))

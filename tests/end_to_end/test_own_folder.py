@@ -185,4 +185,4 @@ def test_a_spoiled_model_is_told_and_stops_nobody(own: Run, account: dict[str, A
     assert account["sources"]["payment"]["balanced"]
     assert account["sources"]["payment"]["clickhouse"] == 10
     status = json.loads(own("status", "--json").stdout)
-    assert any("fact_sms.yaml is no YAML" in problem for problem in status["problems"])
+    assert any("fact_sms.yaml" in problem and "no YAML" in problem for problem in status["problems"])

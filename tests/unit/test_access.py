@@ -21,6 +21,7 @@ from lakehouse.settings import Settings, origins, settings
 from lakehouse.stack import clickhouse, kafka_users, redis, seaweed
 from lakehouse.stack.catalogs import passwords
 from lakehouse.stack.certificates import INTERNAL_NAME, certificates, ensure
+from lakehouse.stack.server import Site
 from streams.contract import contracts
 
 SCRAM: dict[str, Any] = {
@@ -262,3 +263,11 @@ def test_a_setting_that_names_what_there_is_not_is_refused(
     with pytest.raises(UsageError, match=told):
         contracts()
     contracts.cache_clear()
+
+
+def test_a_folder_whose_name_is_too_long_for_sockets_is_refused_by_its_name(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    site = Site(Settings(data_dir=deep), deep, {"s3": 1, "catalog": 2})
+    with pytest.raises(UsageError, match="shorter name"):
+        seaweed.SeaweedFS(site).prepare()
