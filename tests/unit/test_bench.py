@@ -30,7 +30,7 @@ class Values:
 
 
 def _measured(rate: float, cpu: float = 10.0, rows: int = 100) -> Measured:
-    return Measured(rate, rate * 0.9, cpu, 1.0, 500.0, 3, rows)
+    return Measured(rate, rate * 0.9, rate * 1.1, cpu, 1.0, 500.0, 3, rows)
 
 
 def _bench(*pairs: tuple[float, float]) -> Bench:
