@@ -11,7 +11,7 @@ import trino
 from lakehouse.errors import LakehouseError, Retry, UsageError
 from lakehouse.settings import Settings
 
-ERRORS = (trino.exceptions.Error, trino.exceptions.HttpError, requests.RequestException, OSError)
+ERRORS = (trino.exceptions.Error, trino.exceptions.HttpError, requests.RequestException)
 """What a statement can end in beside Trino's own refusals (`TrinoQueryError`): see `unreachable`."""
 _TIMEOUT_S = 60
 _ATTEMPTS = 3

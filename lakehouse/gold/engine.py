@@ -57,7 +57,7 @@ class Engine:
             said = f"Trino: {error.message} ({error.error_name})"
             kind = Refused if error.error_type == _USERS else LakehouseError
             raise (Retry if error.error_type in _PASSING else kind)(said) from error
-        except trino_access.ERRORS as error:
+        except (*trino_access.ERRORS, OSError) as error:
             raise trino_access.unreachable(self._settings, error, writes=True) from error
 
     def count(self, sql: str) -> int:
