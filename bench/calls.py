@@ -83,6 +83,9 @@ class Race:
         with racing(starts, self.servers) as racer:
             racer.until_assigned(r"\[\d+\] is mine from offset", partitions, _START_LIMIT_S)
             racer.until(lambda: all(complete(reader, name) for name in silver), self.limit_s)
+            if workers > 1:
+                # When one of several ends, the others are given its partitions, and read again what they hold of bronze.
+                racer.until(lambda: all(complete(reader, name) for name in bronze), self.limit_s)
             # Bronze commits lazily: a worker that ends commits what it holds, so that no waiting is measured.
             racer.leave()
         late = [name for name in bronze if not complete(reader, name)]
