@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from lakehouse.cli.stack_display import Display, fetch_with_progress, print_layers, print_servers, server_rows
-from lakehouse.errors import UsageError
 from lakehouse.settings import settings
 
 
@@ -74,11 +73,9 @@ def up_command(detach: bool, workers: int | None, free_ports: bool, servers_only
         fetch_with_progress(console)
         site, servers = launch.prepare(free_ports, servers_only)
     except launch.AlreadyUp as already:
-        given = [name for name in ("workers", "servers_only") if _is_said(name)]
-        if given:
-            option = given[0].replace("_", "-")
-            raise UsageError(f"{already}. --{option} counts when it starts: `lakehouse down` first") from None
-        click.echo(str(already))
+        given = [name.replace("_", "-") for name in ("workers", "servers_only") if _is_said(name)]
+        hint = f". --{given[0]} counts when it starts: `lakehouse down` first" if given else ""
+        click.echo(f"{already}{hint}")
         return
     with Display(console, stay=not detach) as display:
         if detach:
