@@ -98,10 +98,11 @@ class LeanRestCatalog(RestCatalog):
         """One for all tables that are reached alike, which keeps its connections."""
         every = {**self.properties, **properties}
         key = tuple(sorted((name, str(value)) for name, value in every.items() if name.startswith(_OF_FILES)))
-        if key not in self._files:
+        found = self._files.get(key)
+        if found is None:
             self._files.clear()  # where credentials are vended, those of before are of no use any more
-            self._files[key] = super()._load_file_io(properties, location)
-        return self._files[key]
+            found = self._files[key] = super()._load_file_io(properties, location)
+        return found
 
 
 def _answer(response: Response, errors: dict[int, type[Exception]]) -> dict[str, Any]:

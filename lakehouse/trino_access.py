@@ -55,7 +55,7 @@ def connect(
 def unreachable(settings: Settings, error: Exception, *, writes: bool) -> LakehouseError:
     """The error of `ERRORS` in a sentence that says what to do; a Retry, unless a password or a file is wrong."""
     where = f"Trino at {settings.trino_url}"
-    if "401" in str(error) and not isinstance(error, requests.RequestException):
+    if isinstance(error, trino.exceptions.HttpError) and str(error).startswith("error 401"):
         user, _ = credentials(settings, writes=writes)
         name = "LAKEHOUSE_TRINO_PASSWORD" if writes else "LAKEHOUSE_TRINO_READER_PASSWORD"
         return UsageError(f"{where} refuses the user {user}: {name} is not its password.{settings.stack_hint}")

@@ -239,6 +239,8 @@ def test_a_password_that_kafka_refuses_is_said_not_that_nobody_answers(code: int
         (trino.exceptions.TrinoConnectionError("[SSL: CERTIFICATE_VERIFY_FAILED]"), "set LAKEHOUSE_TRINO_CA"),
         (trino.exceptions.TrinoConnectionError("refused"), "does not answer"),
         (requests.ConnectionError("port 4010 refused"), "does not answer"),
+        (trino.exceptions.TrinoConnectionError("port 14017 refused"), "does not answer"),
+        (trino.exceptions.HttpError("error 503: b'port 14017'"), "does not answer"),
     ],
 )  # fmt: skip
 def test_what_trino_refuses_is_said_in_a_sentence(error: Exception, told: str) -> None:
