@@ -89,11 +89,6 @@ class RawBatch:
             batches[-1].end,
         )
 
-    @property
-    def parts(self) -> "Sequence[RawBatch]":
-        """The batches that it is made of, as `Stack` has them."""
-        return (self,)
-
     def since(self, offset: int) -> "RawBatch":
         """The messages from an offset on."""
         cut = int(np.searchsorted(self.offsets, offset))
@@ -126,10 +121,10 @@ class Stack:
         return len(self.timestamps)
 
     @staticmethod
-    def of(parts: Sequence[RawBatch]) -> "Stack | RawBatch":
-        """One is itself, without a copy."""
+    def of(parts: Sequence[RawBatch]) -> "Stack":
+        """One, or several, of which columns are copied together."""
         if len(parts) == 1:
-            return parts[0]
+            return Stack(parts, parts[0].timestamps, parts[0].keys, parts[0].values)
         return Stack(
             parts,
             np.concatenate([b.timestamps for b in parts]),

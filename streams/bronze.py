@@ -22,7 +22,7 @@ COLUMNS: tuple[Column, ...] = (
 def rows(batch: RawBatch) -> pa.Table:
     """The bronze rows of a batch, all columns but `ingested_at`."""
     headers = batch.headers if batch.headers is not None else pa.nulls(len(batch), pa.large_binary())
-    return pa.table({"key": batch.keys, "value": batch.values, "headers": headers, **lineage(batch)})
+    return pa.table({"key": batch.keys, "value": batch.values, "headers": headers, **lineage([batch])})
 
 
 def encode_headers(headers: Headers) -> bytes | None:

@@ -142,7 +142,7 @@ class Line:
         return not self.add_all([batch])
 
     def add_all(self, batches: Sequence[RawBatch]) -> set[PartitionId]:
-        """Turn a batch each of some partitions into rows, at once: that costs a thousand messages' time, whatever they hold.
+        """Turn a batch each of some partitions into rows, together: what a batch costs, however small, is paid once.
 
         Parts that the tables hold already are cut off; unassigned partitions are ignored.
 

@@ -1,33 +1,29 @@
 """The lineage columns that every bronze and silver row carries."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 
 from catalog.commit import DAY_OF
-from streams.batch import RawBatch, Stack
+from streams.batch import RawBatch
 
 INSTANT = pa.timestamp("us", "UTC")
 
 
-def lineage(batch: RawBatch | Stack) -> dict[str, pa.Array]:
-    """Where each message stood in Kafka."""
-    parts, text = batch.parts, pa.large_string()
-    sizes, partitions = [len(part) for part in parts], [part.partition for part in parts]
-    if len({partition.topic_id for partition in partitions}) == 1:
-        topic_ids = _constant(partitions[0].topic_id, text, len(batch))
-    else:
-        topic_ids = pa.concat_arrays(
-            [_constant(p.topic_id, text, size) for p, size in zip(partitions, sizes, strict=True)]
-        )
-    offsets = [part.offsets for part in parts]
+def lineage(parts: Sequence[RawBatch]) -> dict[str, pa.Array]:
+    """Where each message stood in Kafka, of batches of one topic, one above the other."""
+    partitions, sizes, text = [part.partition for part in parts], [len(part) for part in parts], pa.large_string()
+    ids = [_constant(partition.topic_id, text, size) for partition, size in zip(partitions, sizes, strict=True)]
+    numbers = np.repeat(np.array([partition.partition for partition in partitions], np.int32), sizes)
+    times = np.concatenate([part.timestamps for part in parts])
     return {
-        "kafka_topic": _constant(parts[0].topic, text, len(batch)),
-        "kafka_topic_id": topic_ids,
-        "kafka_partition": pa.array(np.repeat(np.array([p.partition for p in partitions], np.int32), sizes)),
-        "kafka_offset": pa.array(offsets[0] if len(parts) == 1 else np.concatenate(offsets), pa.int64()),
-        "kafka_timestamp": pa.array(batch.timestamps, pa.int64()).cast(INSTANT),
+        "kafka_topic": _constant(parts[0].topic, text, sum(sizes)),
+        "kafka_topic_id": pa.concat_arrays(ids),
+        "kafka_partition": pa.array(numbers),
+        "kafka_offset": pa.array(np.concatenate([part.offsets for part in parts]), pa.int64()),
+        "kafka_timestamp": pa.array(times, pa.int64()).cast(INSTANT),
     }
 
 

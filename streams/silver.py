@@ -18,7 +18,7 @@ from streams.decode import Decoder
 from streams.duplicates import DuplicateWindow
 from streams.enrich import enrich
 from streams.kernel.history import History
-from streams.lineage import lineage
+from streams.lineage import INSTANT, lineage
 from streams.rules import Context
 from streams.rules.reading import Mask
 from streams.validate import DUPLICATE, Validated, extras, measured_extras, validate
@@ -109,9 +109,7 @@ class SilverWriter:
             validated.codes[DUPLICATE] = repeated
         return self._parted(self._assemble(batch, validated, added), validated.rejected, ends)
 
-    def _repeated(
-        self, batch: RawBatch | Stack, validated: Validated, ends: Ints, windows: list[DuplicateWindow]
-    ) -> Mask:
+    def _repeated(self, batch: Stack, validated: Validated, ends: Ints, windows: list[DuplicateWindow]) -> Mask:
         """The duplicates of each part, in its own window."""
         ids, times = pl.Series(validated.columns["event_id"]), pl.Series(batch.timestamps)
         good, found, begin = pl.Series(~validated.rejected), [], 0
@@ -130,18 +128,18 @@ class SilverWriter:
             for begin, end in zip(begins, ends.tolist(), strict=True)
         ]
 
-    def _records(self, batch: RawBatch | Stack, context: Context) -> tuple[Validated, dict[str, pa.Array]]:
+    def _records(self, batch: Stack, context: Context) -> tuple[Validated, dict[str, pa.Array]]:
         """Reference records: a null value deletes the message's key, which is read as its field is."""
         deleted = np.asarray(pc.is_null(batch.values))
         values = self._with_deletions(batch, deleted) if deleted.any() else batch.values
         decoded = self._decoder.decode(values)
         validated = validate(self._contract, decoded, context)
         absent = ~decoded.fields["effective_from"].present & ~validated.malformed
-        now = lineage(batch)["kafka_timestamp"]
-        validated.columns["effective_from"] = pc.if_else(absent, now, validated.columns["effective_from"])
+        arrived = pa.array(batch.timestamps, pa.int64()).cast(INSTANT)
+        validated.columns["effective_from"] = pc.if_else(absent, arrived, validated.columns["effective_from"])
         return validated, {"is_deleted": pa.array(deleted, mask=validated.malformed)}
 
-    def _with_deletions(self, batch: RawBatch | Stack, deleted: Mask) -> pa.Array:
+    def _with_deletions(self, batch: Stack, deleted: Mask) -> pa.Array:
         """The messages, a deletion being one of nothing but its key; a key that is no text makes it malformed."""
         name, written = self._contract.key.name, []
         for raw in batch.keys.take(pa.array(np.flatnonzero(deleted))).to_pylist():
@@ -152,7 +150,7 @@ class SilverWriter:
                 written.append(b"")
         return pc.replace_with_mask(batch.values, pa.array(deleted), pa.array(written, batch.values.type))
 
-    def _assemble(self, batch: RawBatch | Stack, validated: Validated, added: dict[str, pa.Array]) -> pa.Table:
+    def _assemble(self, batch: Stack, validated: Validated, added: dict[str, pa.Array]) -> pa.Table:
         rejected = validated.rejected
         extra = measured_extras(validated, extras(validated, batch.values, self._decoder.extra))
         raw = pa.nulls(len(batch), pa.large_binary())
@@ -171,7 +169,7 @@ class SilverWriter:
             "quality_warnings": validated.quality_warnings,
             "extra": extra,
         }
-        traced = {**lineage(batch), "raw_value": raw}
+        traced = {**lineage(batch.parts), "raw_value": raw}
         arrays = []
         for f in self.schema:
             array = made[f.name] if f.name in made else traced[f.name]
