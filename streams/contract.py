@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from lakehouse.errors import UsageError, did_you_mean
 from lakehouse.paths import data_files, read_yaml
 from lakehouse.settings import settings
-from streams.contract_file import Condition, FieldWords, Range, Type, read
+from streams.contract_file import Condition, Enrichment, FieldWords, Range, Type, read
 
 FOLDER = "streams/contracts"
 NUMBER_PLAN = "number_plan.yaml"
@@ -63,20 +63,6 @@ class Field:
 
 # Reference records: an unreadable effective_from must not mean "now" (contracts.md, "Reference records").
 _ALWAYS = frozenset({"effective_from"})
-
-
-@dataclass(frozen=True)
-class Enrichment:
-    """A silver column looked up when the event arrives: an attribute of a reference record, or an IMEI's TAC.
-
-    With neither it stays null: all event tables have the same columns for a customer, also where nothing tells them.
-    """
-
-    column: str
-    reference: str | None = None
-    key: str | None = None
-    attribute: str | None = None
-    tac_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -181,7 +167,7 @@ def parse(raw: Any) -> Contract:
         kind=words.kind,
         title=words.title or words.source,
         fields=tuple(_field(f) for f in listed),
-        enrichment=tuple(Enrichment(**e.model_dump()) for e in words.enrichment),
+        enrichment=tuple(words.enrichment),
         amount=words.amount,
     )
     _check(contract)
@@ -282,9 +268,10 @@ def contracts() -> dict[str, Contract]:
             raise UsageError(f"{path}: a contract's file is named after its source, {raw.get('source')!r}")
         found.append(parse(raw))
     _check_references(found)
+    sources = [c.source for c in found]
     for variable, names in (("TOPICS", settings().topics), ("BRONZE_OFF", settings().bronze_off)):
         for name in names:
-            if name not in (sources := [c.source for c in found]):
+            if name not in sources:
                 raise UsageError(
                     f"LAKEHOUSE_{variable} names {name!r}, which is no source.{did_you_mean(name, sources)}"
                 )

@@ -58,8 +58,11 @@ class FieldWords(_Words):
     max_length: Annotated[int, Field(ge=1, le=MOST_BYTES)] | None = None
 
 
-class EnrichmentWords(_Words):
-    """A column that is looked up."""
+class Enrichment(_Words):
+    """A silver column looked up when the event arrives: an attribute of a reference record, or an IMEI's TAC.
+
+    With neither it stays null: all event tables have the same columns for a customer, also where nothing tells them.
+    """
 
     column: Name
     reference: Name | None = None
@@ -77,7 +80,7 @@ class ContractWords(_Words):
     title: Text | None = None
     amount: Name | None = None
     fields: list[FieldWords]
-    enrichment: list[EnrichmentWords] = []
+    enrichment: list[Enrichment] = []
 
 
 def read(raw: Any) -> ContractWords:
@@ -90,10 +93,14 @@ def read(raw: Any) -> ContractWords:
     try:
         return ContractWords.model_validate(raw)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = _place(first["loc"], raw)
-        what = f"{first['msg']}, not {first['input']!r:.80}" if first["type"] != "missing" else "is missing"
-        raise UsageError(f"contract {source}: {where}: {what}") from None
+        raise UsageError(f"contract {source}: {first_fault(error, raw)}") from None
+
+
+def first_fault(error: ValidationError, raw: Any) -> str:
+    """The first thing that is wrong in what a file holds, by its place."""
+    first = error.errors(include_url=False)[0]
+    what = f"{first['msg']}, not {first['input']!r:.80}" if first["type"] != "missing" else "is missing"
+    return f"{_place(first['loc'], raw)}: {what}"
 
 
 def _place(steps: tuple[int | str, ...], raw: Any) -> str:

@@ -1,7 +1,6 @@
 """The operator's number plan, from its file; and one number read by it, the slow way (the kernel reads columns)."""
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -9,30 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from lakehouse.errors import UsageError
 from lakehouse.paths import data_file, read_yaml
 from streams.contract import FOLDER, NUMBER_PLAN
+from streams.contract_file import first_fault
 from streams.message import WHITE_SPACE, trimmed
 
 # Dialled at home only: `+44 (0)7911 123456`. At the beginning of a number it is one of its digits.
 _TRUNK_ZERO = "(0)"
 
 
-@dataclass(frozen=True)
-class Rule:
+class Rule(BaseModel):
     """What matches, and how it becomes E.164: a prefix before what is kept.
 
     Attributes:
         keep_last: how many last characters are kept; else what follows the first of the beginnings that is there.
     """
 
-    pattern: str
-    prefix: str
-    keep_last: int | None = None
-    keep_after: tuple[str, ...] = ()
-
-
-class _Line(BaseModel):
-    """A line of the file."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
     name: str = ""
     pattern: str
     prefix: str
@@ -48,14 +38,11 @@ def rules() -> tuple[Rule, ...]:
         UsageError: the file is not understood.
     """
     path = data_file(FOLDER, NUMBER_PLAN)
+    raw = read_yaml(path)
     try:
-        lines = TypeAdapter(list[_Line]).validate_python(read_yaml(path))
+        return tuple(TypeAdapter(list[Rule]).validate_python(raw))
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise UsageError(
-            f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r:.80}"
-        ) from None
-    return tuple(Rule(line.pattern, line.prefix, line.keep_last, tuple(line.keep_after)) for line in lines)
+        raise UsageError(f"{path}: {first_fault(error, raw)}") from None
 
 
 def e164(text: str) -> str | None:

@@ -13,7 +13,8 @@ from catalog.schemas import LINEAGE, Column, arrow_schema
 from lakehouse.settings import Settings
 from streams import message
 from streams.batch import RawBatch, Stack
-from streams.contract import Contract, Enrichment
+from streams.contract import Contract
+from streams.contract_file import Enrichment
 from streams.decode import Decoder
 from streams.duplicates import DuplicateWindow
 from streams.enrich import enrich
