@@ -6,9 +6,7 @@ same tables from all of silver (`lakehouse build --full`), in the same run.
 """
 
 import json
-import signal
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,12 +114,9 @@ def measure(facts: int, events: int, rounds: int, say: report.Say) -> tuple[list
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def main(facts: int, events: int, rounds: int, as_json: bool) -> None:
     """Time builds of few new events beside many facts, copies to ClickHouse included, against a build of everything."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     machine = report.machine()
-    try:
-        turns, full = measure(facts, events, rounds, lambda text: click.echo(text, err=True))
-    except LakehouseError as error:
-        raise click.ClickException(str(error)) from None
+    with report.as_command():
+        turns, full = measure(facts, events, rounds, report.progress)
     middle = statistics.median(t.seconds for t in turns)
     if as_json:
         found = {"turns": [asdict(t) for t in turns], "full": asdict(full), "ratio": round(middle / full.seconds, 3)}

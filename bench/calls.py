@@ -6,7 +6,6 @@ Both read the whole topic each round into tables that are not there yet. README.
 
 import json
 import os
-import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -55,6 +54,12 @@ class Race:
     client: RestCatalog
     servers: list[psutil.Process]
 
+    @classmethod
+    def at(cls, folder: Path, events: int) -> "Race":
+        """On the bench's own servers in a folder, which run."""
+        supervisor = next(p for p in psutil.Process().children() if "bench.servers" in " ".join(p.cmdline()))
+        return cls(folder, events, connect(settings()), supervisor.children(recursive=True))
+
     @property
     def limit_s(self) -> float:
         """How long a turn may take."""
@@ -65,6 +70,28 @@ class Race:
         for name in tables:
             if self.client.table_exists(name):
                 self.client.drop_table(name)
+
+    def prepare(self, defects: str, say: "report.Say", mixed: bool = True) -> None:
+        """Fill the topics, and have a worker read the reference records, which warms the servers.
+
+        Args:
+            mixed: events of all five sources, too.
+        """
+        plan = Run(events=self.events, defects=defects, run_id="bench")
+        say("reference records")
+        publish(Run(events=1, run_id="bench"), "reference")
+        self.worker("warm", [name for name, contract in contracts().items() if not contract.is_event])
+        say(f"publishing {self.events:,} calls")
+        publish(plan, "events")
+        if mixed:
+            say(f"publishing {self.events:,} events of five sources")
+            with topics_of_their_own("mixed-"):
+                publish(replace(plan, sources=DEFAULT_MIX), "events")
+
+    def mixed(self, turn: str) -> Measured:
+        """One worker over all five sources."""
+        with topics_of_their_own("mixed-"):
+            return self.worker(f"{turn}-mixed", event_sources())
 
     def worker(self, turn: str, sources: Iterable[str], workers: int = 1) -> Measured:
         """Faust workers, until silver and bronze of these sources hold all of their topics."""
@@ -106,6 +133,11 @@ class Race:
         if not self.client.table_exists(PEER_TABLE):
             return False
         return int(summary(self.client.load_table(PEER_TABLE)).get(peer.MESSAGES, 0)) >= self.events
+
+
+def event_sources() -> list[str]:
+    """The sources of events."""
+    return [name for name, contract in contracts().items() if contract.is_event]
 
 
 def tables_of(sources: Iterable[str]) -> list[str]:
@@ -186,29 +218,17 @@ def bench(events: int, rounds: int, defects: str, say: "report.Say") -> Bench:
     """
     machine = report.machine()
     with own_servers() as folder:
-        supervisor = next(p for p in psutil.Process().children() if "bench.servers" in " ".join(p.cmdline()))
-        race = Race(folder, events, connect(settings()), supervisor.children(recursive=True))
-        plan = Run(events=events, defects=defects, run_id="bench")
-        say("reference records")
-        publish(Run(events=1, run_id="bench"), "reference")
-        references = [name for name, contract in contracts().items() if not contract.is_event]
-        sources = [name for name, contract in contracts().items() if contract.is_event]
-        race.worker("warm", references)
-        say(f"publishing {events:,} calls")
-        publish(plan, "events")
-        say(f"publishing {events:,} events of five sources")
-        with topics_of_their_own("mixed-"):
-            publish(replace(plan, sources=DEFAULT_MIX), "events")
+        race = Race.at(folder, events)
+        race.prepare(defects, say)
         done: list[Round] = []
         for number in range(1, rounds + 1):
-            race.drop([*tables_of(sources), PEER_TABLE])
+            race.drop([*tables_of(event_sources()), PEER_TABLE])
             worker = race.worker(str(number), ["calls"])
             say(f"round {number}: worker       {report.line(worker)}")
             by_hand = race.by_hand(str(number))
             say(f"round {number}: by hand      {report.line(by_hand)}")
-            race.drop(tables_of(sources))
-            with topics_of_their_own("mixed-"):
-                mixed = race.worker(f"{number}-mixed", sources)
+            race.drop(tables_of(event_sources()))
+            mixed = race.mixed(str(number))
             say(f"round {number}: five sources {report.line(mixed)}")
             for one in (worker, mixed):
                 if one.rows != events:
@@ -229,11 +249,8 @@ def main(events: int, rounds: int, defects: str, as_json: bool, write: bool) -> 
     Starts servers of its own in a temporary folder on free ports and ends them; LAKEHOUSE_ variables that tune the
     line (commit interval, buffer, partitions) are obeyed, those that say where servers are, are not.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
-        result = bench(events, rounds, defects, lambda text: click.echo(text, err=True))
-    except LakehouseError as error:
-        raise click.ClickException(str(error)) from None
+    with report.as_command():
+        result = bench(events, rounds, defects, report.progress)
     click.echo(json.dumps(report.to_json(result)) if as_json else report.table(result))
     if write:
         click.echo(f"written: {report.write(result)}", err=True)

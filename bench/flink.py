@@ -7,15 +7,12 @@ it drops messages that are no JSON object: Flink's JSON format knows no other wa
 flink.sha256 pins the jars; they are fetched once, into the cache of the servers.
 """
 
-import signal
 import string
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import click
-import psutil
 from confluent_kafka import Consumer, TopicPartition
 
 from bench import peer, report
@@ -23,7 +20,6 @@ from bench.calls import Race, measured, publish
 from bench.measure import Start, racing
 from bench.report import Measured
 from bench.servers import own_servers
-from catalog.client import connect
 from lakehouse import kafka_access
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import Settings, settings
@@ -210,8 +206,7 @@ def bench(events: int, rounds: int, defects: str, checkpoint_s: float, warm: boo
     """
     class_path(settings().cache_dir)
     with own_servers() as folder:
-        supervisor = next(p for p in psutil.Process().children() if "bench.servers" in " ".join(p.cmdline()))
-        race = Race(folder, events, connect(settings()), supervisor.children(recursive=True))
+        race = Race.at(folder, events)
         say(f"publishing {events:,} calls")
         publish(Run(events=events, defects=defects, run_id="bench"), "events")
         wanted = objects()
@@ -238,11 +233,8 @@ def main(events: int, rounds: int, defects: str, checkpoint: float, warm: bool) 
     300 MB, into LAKEHOUSE_CACHE_DIR. The clock begins when Flink's readers have been given their partitions and ends with the
     last snapshot of the table; below a million events much of it is the JVM's warming up and waiting for a checkpoint.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    try:
+    with report.as_command():
         bench(events, rounds, defects, checkpoint, warm, click.echo)
-    except LakehouseError as error:
-        raise click.ClickException(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -6,11 +6,9 @@ by the files that each commit added. A commit's time is stamped before the catal
 """
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,21 +16,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
-import numpy as np
 import polars as pl
 import psutil
 from pyiceberg.manifest import ManifestEntryStatus
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Operation, Snapshot
 
+from bench.calls import event_sources
 from bench.measure import cpu_seconds
-from bench.report import commit, machine, percentile
-from bench.servers import only_tuning
+from bench.report import as_command, commit, machine, percentile
+from bench.servers import own_folder
 from catalog.client import Catalog, connect
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
 from lakehouse.stack.state import StackState
-from streams.contract import contracts
 
 _UP_S, _LOOK_S = 600, 10.0
 
@@ -42,18 +39,14 @@ class Freshness:
     """What was found.
 
     Attributes:
-        late_s: by source the seconds of each event from Kafka to its commit.
+        late_s: the seconds of each event from Kafka to its commit.
         cores: by process, how much of a core it took.
     """
 
     seconds: float = 0.0
-    late_s: dict[str, list[float]] = field(default_factory=dict)
+    late_s: list[float] = field(default_factory=list)
     cores: dict[str, float] = field(default_factory=dict)
     commits: int = 0
-
-    def share(self, of: float) -> float:
-        """A percentile of all events' seconds."""
-        return percentile([late for source in self.late_s.values() for late in source], of)
 
 
 class _Commits:
@@ -65,7 +58,7 @@ class _Commits:
 
     def look(self, found: Freshness | None) -> None:
         """Take in the commits since the last look; of those before the measuring began nothing is kept."""
-        for source in (name for name, contract in contracts().items() if contract.is_event):
+        for source in event_sources():
             table = self._client.load_table(f"silver.{source}")
             for snapshot in table.metadata.snapshots:
                 if snapshot.snapshot_id in self._seen:
@@ -74,7 +67,7 @@ class _Commits:
                 added = snapshot.summary is not None and snapshot.summary.operation is Operation.APPEND
                 if found is not None and added:
                     found.commits += 1
-                    found.late_s.setdefault(source, []).extend(_late(table, snapshot))
+                    found.late_s.extend(_late(table, snapshot))
 
 
 def _late(table: Table, snapshot: Snapshot) -> Iterator[float]:
@@ -98,8 +91,7 @@ def _processes() -> dict[int, tuple[str, psutil.Process]]:
 
 
 @contextmanager
-def _stack(folder: Path) -> Iterator[None]:
-    only_tuning(folder)
+def _stack() -> Iterator[None]:
     command = [sys.executable, "-m", "lakehouse.cli.main"]
     subprocess.run([*command, "up", "--detach", "--free-ports"], check=True, timeout=_UP_S)
     settings.cache_clear()
@@ -128,34 +120,31 @@ def measure(rate: float, seconds: float, warm_s: float) -> Freshness:
         LakehouseError: the stack or a server failed.
     """
     found = Freshness()
-    with tempfile.TemporaryDirectory(prefix="lakehouse-freshness-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        with _stack(folder), _load(rate, folder):
-            commits = _Commits(connect(settings()))
-            until = time.monotonic() + warm_s
-            while time.monotonic() < until:
-                time.sleep(min(_LOOK_S, max(0.0, until - time.monotonic())))
-            commits.look(None)
-            before = {pid: cpu_seconds(process) for pid, (_, process) in _processes().items()}
-            began = time.monotonic()
-            while time.monotonic() - began < seconds:
-                time.sleep(min(_LOOK_S, max(0.1, seconds - (time.monotonic() - began))))
-                commits.look(found)
-            found.seconds = time.monotonic() - began
-            for pid, (process_name, process) in _processes().items():
-                if pid in before:
-                    spent = (cpu_seconds(process) - before[pid]) / found.seconds
-                    found.cores[process_name] = found.cores.get(process_name, 0.0) + spent
+    with own_folder() as folder, _stack(), _load(rate, folder):
+        commits = _Commits(connect(settings()))
+        time.sleep(warm_s)
+        commits.look(None)
+        before = {pid: cpu_seconds(process) for pid, (_, process) in _processes().items()}
+        began = time.monotonic()
+        while time.monotonic() - began < seconds:
+            time.sleep(min(_LOOK_S, max(0.1, seconds - (time.monotonic() - began))))
+            commits.look(found)
+        found.seconds = time.monotonic() - began
+        if not found.late_s:
+            raise LakehouseError("no event came to silver in that time")
+        for pid, (process_name, process) in _processes().items():
+            if pid in before:
+                spent = (cpu_seconds(process) - before[pid]) / found.seconds
+                found.cores[process_name] = found.cores.get(process_name, 0.0) + spent
     return found
 
 
 def _said(found: Freshness) -> dict[str, object]:
-    late = np.array([late for source in found.late_s.values() for late in source])
     return {
-        "events": len(late),
+        "events": len(found.late_s),
         "commits": found.commits,
-        "silver_s": {f"p{round(of * 100)}": round(found.share(of), 2) for of in (0.5, 0.9, 0.99)},
-        "silver_s_at_most": round(float(late.max(initial=0.0)), 2),
+        "silver_s": {f"p{round(of * 100)}": round(percentile(found.late_s, of), 2) for of in (0.5, 0.9, 0.99)},
+        "silver_s_at_most": round(max(found.late_s), 2),
         "cores": {name: round(share, 3) for name, share in sorted(found.cores.items(), key=lambda one: -one[1])},
     }
 
@@ -171,17 +160,9 @@ def main(rate: float, seconds: float, warm: float, as_json: bool) -> None:
     Starts a stack of its own in a temporary folder on free ports, and ends it. LAKEHOUSE_ variables that tune the line are
     obeyed, those that say where servers are, are not.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     where = machine()
-    here, before = Path.cwd(), dict(os.environ)
-    try:
+    with as_command():
         found = measure(rate, seconds, warm)
-    except (LakehouseError, subprocess.SubprocessError) as error:
-        raise click.ClickException(str(error)) from None
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        os.chdir(here)
     said = {"bench": "freshness", "machine": where, "commit": commit(), "rate": rate, **_said(found)}
     if as_json:
         click.echo(json.dumps(said, indent=1))

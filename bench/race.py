@@ -6,30 +6,24 @@ its processes in that time; servers are shared by all and told apart. README.md 
 """
 
 import json
-import signal
 import statistics
-import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
 import click
-import psutil
 
 from bench import flink, report
-from bench.calls import PEER_TABLE, Race, publish, tables_of, topics_of_their_own
+from bench.calls import PEER_TABLE, Race, event_sources, tables_of
 from bench.report import Measured
 from bench.servers import own_servers, tuning
-from catalog.client import connect
 from lakehouse.errors import LakehouseError
 from lakehouse.settings import settings
-from sources.generate import DEFAULT_DEFECTS, Run
-from sources.mix import DEFAULT_MIX
-from streams.contract import contracts
+from sources.generate import DEFAULT_DEFECTS
 
 ONE, TWO, BY_HAND, FLINK, MIXED = "one worker", "two workers", "by hand", "Flink SQL", "five sources"
 CONTESTANTS = (ONE, TWO, BY_HAND, FLINK, MIXED)
-# What is asked for: of whom, of which figure, in the ratio to whom, at least (or at most where the figure is a cost).
+# Who is compared with whom, and in which figure.
 _RATIOS = (
     (TWO, FLINK, "events_per_s"), (TWO, FLINK, "warm_events_per_s"), (TWO, FLINK, "cpu_s_per_million"),
     (ONE, BY_HAND, "events_per_s"), (ONE, BY_HAND, "warm_events_per_s"), (ONE, BY_HAND, "cpu_s_per_million"),
@@ -65,52 +59,28 @@ def race(events: int, rounds: int, defects: str, who: tuple[str, ...], say: repo
     if FLINK in who:
         flink.class_path(settings().cache_dir)
     with own_servers() as folder:
-        supervisor = next(p for p in psutil.Process().children() if "bench.servers" in " ".join(p.cmdline()))
-        on = Race(folder, events, connect(settings()), supervisor.children(recursive=True))
-        _prepare(on, defects, MIXED in who, say)
-        objects = flink.objects()
+        on = Race.at(folder, events)
+        on.prepare(defects, say, MIXED in who)
+        # these drop what is no JSON object, and differ in what is one
+        least = dict.fromkeys((BY_HAND, FLINK), flink.objects()) if {BY_HAND, FLINK} & set(who) else {}
         for number in range(1, rounds + 1):
             for name in who:
-                on.drop([*tables_of(_events()), PEER_TABLE, flink.TABLE])
-                turn = _turns()[name](on, str(number))
+                on.drop([*tables_of(event_sources()), PEER_TABLE, flink.TABLE])
+                turn = _TURNS[name](on, str(number))
                 say(f"round {number}: {name:12} {report.line(turn)}")
-                # the others drop what is no JSON object, and differ in what is one
-                least = events if name in (ONE, TWO, MIXED) else objects
-                if not least <= turn.rows <= events:
-                    raise LakehouseError(f"{name}: {turn.rows:,} rows of {least:,} to {events:,}")
+                if not least.get(name, events) <= turn.rows <= events:
+                    raise LakehouseError(f"{name}: {turn.rows:,} rows of {least.get(name, events):,} to {events:,}")
                 result.turns.setdefault(name, []).append(turn)
     return result
 
 
-def _events() -> list[str]:
-    return [name for name, contract in contracts().items() if contract.is_event]
-
-
-def _turns() -> dict[str, Callable[[Race, str], Measured]]:
-    def mixed(on: Race, turn: str) -> Measured:
-        with topics_of_their_own("mixed-"):
-            return on.worker(f"{turn}-mixed", _events())
-
-    return {
-        ONE: lambda on, turn: on.worker(f"{turn}-one", ["calls"]),
-        TWO: lambda on, turn: on.worker(f"{turn}-two", ["calls"], workers=2),
-        BY_HAND: lambda on, turn: on.by_hand(turn),
-        FLINK: flink.flink,
-        MIXED: mixed,
-    }
-
-
-def _prepare(on: Race, defects: str, mixed: bool, say: report.Say) -> None:
-    plan = Run(events=on.events, defects=defects, run_id="bench")
-    say("reference records")
-    publish(Run(events=1, run_id="bench"), "reference")
-    on.worker("warm", [name for name, contract in contracts().items() if not contract.is_event])
-    say(f"publishing {on.events:,} calls")
-    publish(plan, "events")
-    if mixed:
-        say(f"publishing {on.events:,} events of five sources")
-        with topics_of_their_own("mixed-"):
-            publish(replace(plan, sources=DEFAULT_MIX), "events")
+_TURNS: dict[str, Callable[[Race, str], Measured]] = {
+    ONE: lambda on, turn: on.worker(f"{turn}-one", ["calls"]),
+    TWO: lambda on, turn: on.worker(f"{turn}-two", ["calls"], workers=2),
+    BY_HAND: Race.by_hand,
+    FLINK: flink.flink,
+    MIXED: Race.mixed,
+}
 
 
 def table(found: Result) -> str:
@@ -140,12 +110,10 @@ def main(events: int, rounds: int, defects: str, only: tuple[str, ...], as_json:
     (commit interval, buffer, partitions) are obeyed, those that say where servers are, are not. Flink's jars (300 MB) are
     fetched once.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     where, commit = report.machine(), report.commit()
-    try:
-        found = race(events, rounds, defects, only or CONTESTANTS, lambda text: click.echo(text, err=True))
-    except LakehouseError as error:
-        raise click.ClickException(str(error)) from None
+    contestants = tuple(dict.fromkeys(only)) or CONTESTANTS
+    with report.as_command():
+        found = race(events, rounds, defects, contestants, report.progress)
     if as_json:
         said = {
             "bench": "race",

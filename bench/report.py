@@ -2,16 +2,20 @@
 
 import os
 import platform
+import signal
 import statistics
 import subprocess
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import click
 import psutil
 
-from lakehouse.errors import UsageError
+from lakehouse.errors import LakehouseError, UsageError
 
 Say = Callable[[str], None]
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
@@ -90,6 +94,21 @@ def commit() -> str:
     """The commit that is measured, with a mark where the checkout has changes."""
     said = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False)
     return said.stdout.strip()
+
+
+@contextmanager
+def as_command() -> Iterator[None]:
+    """What a bench's command does inside: SIGTERM ends it and its servers, and what went wrong is a sentence."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        yield
+    except (LakehouseError, subprocess.SubprocessError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+def progress(text: str) -> None:
+    """Tell how far a bench is, beside its result."""
+    click.echo(text, err=True)
 
 
 def line(one: Measured) -> str:

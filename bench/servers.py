@@ -30,32 +30,40 @@ _TUNING = (
 
 
 @contextmanager
-def own_servers(needed: Sequence[str] = WORKERS_NEED) -> Iterator[Path]:
-    """Run servers while the block lasts; gives their folder, which `settings()` and child processes then use.
+def own_folder() -> Iterator[Path]:
+    """A temporary folder for a stack of the bench's own, which `settings()` and child processes use while the block lasts.
 
-    The working folder is theirs too meanwhile, so that no `.env` file has a say.
-
-    Raises:
-        LakehouseError: they did not start.
+    It is the working folder too meanwhile, so that no `.env` file has a say.
     """
     before, here = dict(os.environ), Path.cwd()
     with tempfile.TemporaryDirectory(prefix="lakehouse-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         try:
-            only_tuning(folder)
+            _only_tuning(folder)
             os.chdir(folder)
-            supervisor = spawn([sys.executable, "-m", "bench.servers", *needed], folder / "servers.log", folder, {})
-            try:
-                wait_until_up(folder, supervisor.poll, folder / "servers.log", _UP_LIMIT_S)
-                settings.cache_clear()
-                yield folder
-            finally:
-                end([supervisor], _DOWN_LIMIT_S)
+            yield folder
         finally:
             os.chdir(here)
             os.environ.clear()
             os.environ.update(before)
             settings.cache_clear()
+
+
+@contextmanager
+def own_servers(needed: Sequence[str] = WORKERS_NEED) -> Iterator[Path]:
+    """Run servers in a folder of their own while the block lasts; gives the folder.
+
+    Raises:
+        LakehouseError: they did not start.
+    """
+    with own_folder() as folder:
+        supervisor = spawn([sys.executable, "-m", "bench.servers", *needed], folder / "servers.log", folder, {})
+        try:
+            wait_until_up(folder, supervisor.poll, folder / "servers.log", _UP_LIMIT_S)
+            settings.cache_clear()
+            yield folder
+        finally:
+            end([supervisor], _DOWN_LIMIT_S)
 
 
 def tuning() -> dict[str, str]:
@@ -64,8 +72,7 @@ def tuning() -> dict[str, str]:
     return {name: os.environ[name] for name in names if name in os.environ}
 
 
-def only_tuning(folder: Path) -> None:
-    """Have a stack of its own in a folder, for this process and its children: of LAKEHOUSE_ only tuning stays."""
+def _only_tuning(folder: Path) -> None:
     allowed = {_PREFIX + name for name in _TUNING}
     for name in [name for name in os.environ if name.startswith(_PREFIX) and name not in allowed]:
         del os.environ[name]
