@@ -94,9 +94,10 @@ def _instant(zone: str) -> Change:
         milliseconds = int(instant.timestamp()) * 1000
         utc = instant.astimezone(ZoneInfo("UTC")).strftime("%Y-%m-%dT%H:%M:%S")
         compact = f"{instant:%Y%m%d%H%M%S}"
-        texts = (milliseconds, str(milliseconds), utc + "Z", utc + ".123456789+0000", instant.isoformat(), compact,
-        int(compact),
-                 utc.lower() + "z")  # fmt: skip
+        texts = (
+            milliseconds, str(milliseconds), utc + "Z", utc + ".123456789+0000", instant.isoformat(), compact, int(compact),
+            utc.lower() + "z",
+        )  # fmt: skip
         message["timestamp"] = texts[turn % len(texts)]
 
     return change

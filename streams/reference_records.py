@@ -60,7 +60,7 @@ class Record:
         return Record(latest.columns, versions)
 
     def written(self) -> str:
-        """As Redis holds it; without its eldest versions, and then without its columns, where it would be too long."""
+        """As Redis holds it; where it would be too long without its eldest versions, then without columns and attributes."""
         versions = [[*version[:4], *version.values] for version in self.versions]
         while len(text := json.dumps({**self.columns, "versions": versions})) > RECORD_BYTES and len(versions) > 1:
             versions = versions[: len(versions) // 2]

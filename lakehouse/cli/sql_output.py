@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rich.console import Console
 from rich.table import Table
@@ -180,9 +180,14 @@ class Output:
             self._out.write(console.file.getvalue().encode())
 
 
+def _cell(value: Any) -> str:
+    """A value in a line of a terminal."""
+    return visible(value_text(value, " "))
+
+
 def fits(names: list[str], rows: list[Row], width: int) -> bool:
     """Whether a table of these rows can be drawn without cutting a name or a value."""
-    texts = [[visible(name), *(visible(value_text(row[i], " ")) for row in rows)] for i, name in enumerate(names)]
+    texts = [[visible(name), *(_cell(row[i]) for row in rows)] for i, name in enumerate(names)]
     widest = [max(map(len, column)) for column in texts]
     return sum(widest) + 3 * len(names) + 1 <= width
 
@@ -193,7 +198,7 @@ def blocks(names: list[str], rows: list[Row]) -> Iterator[Text]:
     for number, row in enumerate(rows, start=1):
         yield Text(f"row {number}", style="bold")
         for name, value in zip(names, row, strict=True):
-            shown = Text("null", style="dim") if value is None else Text(visible(value_text(value, " ")))
+            shown = Text("null", style="dim") if value is None else Text(_cell(value))
             yield Text(f"  {visible(name).ljust(widest)}  ", style="dim").append_text(shown)
 
 
@@ -205,7 +210,7 @@ def rich_table(names: list[str], rows: list[Row]) -> Table:
         numeric = bool(values) and all(isinstance(v, int | float | Decimal) and not isinstance(v, bool) for v in values)
         table.add_column(Text(visible(name)), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(Text("null", style="dim") if v is None else Text(visible(value_text(v, " "))) for v in row))
+        table.add_row(*(Text("null", style="dim") if v is None else Text(_cell(v)) for v in row))
     return table
 
 

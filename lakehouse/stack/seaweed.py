@@ -19,7 +19,8 @@ _ROOM_BYTES = 128 * 1024 * 1024
 _LOOKED_AT_BYTES = 1024 * 1024
 _SIGNED = ("jwt.signing", "jwt.signing.read", "jwt.filer_signing", "jwt.filer_signing.read")
 # sun_path in unix(7), with its end.
-_SOCKET_BYTES, _LONGEST_SOCKET = 107, "filer.sock"
+_SOCKET_BYTES = 107
+_FILER_SOCKET, _S3_SOCKET = "filer.sock", "s3.sock"
 # An origin that no page can have.
 NO_ORIGIN = "https://none.invalid"
 _PARTS = ("volume", "master", "filer", "s3", "admin", "worker", "mq", "msg_broker", "msg_agent", "client")
@@ -63,7 +64,7 @@ class SeaweedFS(Server):
             UsageError: the folder's name is too long for sockets.
         """
         folder = self.working_folder()
-        if (size := len(os.fsencode(folder / _LONGEST_SOCKET))) > _SOCKET_BYTES:
+        if (size := len(os.fsencode(folder / _FILER_SOCKET))) > _SOCKET_BYTES:
             raise UsageError(
                 f"LAKEHOUSE_DATA_DIR is {self.site.folder}: sockets that lie in it would have names of {size} bytes, and"
                 f" {_SOCKET_BYTES} is the most. Set it to a folder with a shorter name."
@@ -94,8 +95,8 @@ class SeaweedFS(Server):
             # no page of another origin, whatever key it has; "" would be all of them
             *(f"-s3.allowedOrigins={NO_ORIGIN}", f"-filer.allowedOrigins={NO_ORIGIN}"),
             # by default they are in /tmp, where others could be first, or knock
-            f"-filer.localSocket={self.working_folder() / 'filer.sock'}",
-            f"-s3.localSocket={self.working_folder() / 's3.sock'}",
+            f"-filer.localSocket={self.working_folder() / _FILER_SOCKET}",
+            f"-s3.localSocket={self.working_folder() / _S3_SOCKET}",
             f"-s3.config={self.working_folder() / 'reader.json'}",
         ]
 

@@ -1,6 +1,7 @@
 """Trino, one node: the server from Maven, run by the pip package's Java; its configuration is `trino/etc`."""
 
 import secrets
+import shutil
 from pathlib import Path
 
 from lakehouse.errors import UsageError
@@ -59,9 +60,9 @@ class Trino(Server):
             )
         catalogs.write(self.settings, self._catalogs())
         # Trino looks for this one file in its working folder, and nowhere else
-        (self.working_folder() / "etc").mkdir(parents=True, exist_ok=True)
-        groups = (data_folder("trino") / "etc" / "resource-groups.properties").read_text()
-        (self.working_folder() / "etc" / "resource-groups.properties").write_text(groups)
+        etc = self.working_folder() / "etc"
+        etc.mkdir(exist_ok=True)
+        shutil.copy(data_folder("trino") / "etc" / "resource-groups.properties", etc)
         trino_plugins.link(self.settings.cache_dir, self._catalogs() / "catalog", self._plugins())
 
     def _catalogs(self) -> Path:
